@@ -1,0 +1,135 @@
+"""Every error that leaves the package, each with a stable code.
+
+::
+
+    ContactSanitizerError
+    ├── IntakeError        the file cannot be read as a contact list
+    ├── PolicyError        the policy says something impossible
+    ├── KeyringError       a key is missing, exposed, damaged or destroyed
+    ├── RegistryError      consents and suppressions cannot be read or recorded
+    ├── HomeError          the home folder is locked, damaged or from a newer version
+    ├── OutputError        results cannot be written
+    └── AuditError         the trail cannot be written: what it announces does not happen
+
+Promises: `code` is one of the class's `CODES` and never changes its meaning; `message` is one
+sentence that holds no cell, phone, name or file name. Does not promise: the wording.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ContactSanitizerError(Exception):
+    """What went wrong, as a stable `code` and one sentence for a person."""
+
+    CODES: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in self.CODES:
+            raise AssertionError(f"{type(self).__name__} has no code {code}")
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class IntakeError(ContactSanitizerError):
+    """The file cannot be read as a contact list; nothing of it was used."""
+
+    CODES = frozenset(
+        {
+            "file_missing",
+            "file_unreadable",
+            "file_empty",
+            "file_binary",
+            "file_truncated",
+            "file_encrypted",
+            "file_mislabelled",
+            "file_damaged",
+            "format_unsupported",
+            "archive_not_single",
+            "encoding_invalid",
+            "quote_unterminated",
+            "sheet_missing",
+            "phone_column_missing",
+            "phone_column_ambiguous",
+            "column_missing",
+            "column_ambiguous",
+            "already_sanitized",
+            "limit_bytes",
+            "limit_inflated_bytes",
+            "limit_ratio",
+            "limit_rows",
+            "limit_columns",
+            "limit_cell_chars",
+            "limit_header_chars",
+            "limit_sheet_cells",
+            "limit_entities",
+        }
+    )
+
+
+class PolicyError(ContactSanitizerError):
+    """The policy cannot be used; the sentence names the key and the line."""
+
+    CODES = frozenset({"policy_missing", "policy_unreadable", "policy_syntax", "policy_invalid"})
+
+
+class KeyringError(ContactSanitizerError):
+    """A key cannot be used; nothing was protected or opened with it."""
+
+    CODES = frozenset(
+        {
+            "keyring_missing",
+            "keyring_exposed",
+            "keyring_damaged",
+            "keyring_newer",
+            "keyring_unwritable",
+            "key_unknown",
+            "key_destroyed",
+            "token_malformed",
+            "token_refused",
+        }
+    )
+
+
+class RegistryError(ContactSanitizerError):
+    """Consents and suppressions cannot be read or recorded; no row is released on their strength."""
+
+    CODES = frozenset(
+        {
+            "registry_locked",
+            "registry_damaged",
+            "registry_newer",
+            "registry_unwritable",
+            "registry_unavailable",
+            "register_stale",
+            "register_missing",
+            "contract_unknown",
+            "contract_unproven",
+            "removal_refused",
+            "import_refused",
+            "number_refused",
+            "snapshot_damaged",
+        }
+    )
+
+
+class HomeError(ContactSanitizerError):
+    """The home folder cannot be used as it is."""
+
+    CODES = frozenset(
+        {"home_unwritable", "home_locked", "home_damaged", "home_newer", "home_missing", "stack_unavailable"}
+    )
+
+
+class OutputError(ContactSanitizerError):
+    """Results cannot be written; no partial list is visible."""
+
+    CODES = frozenset({"out_unwritable", "out_full", "list_unknown", "list_exists", "interrupted"})
+
+
+class AuditError(ContactSanitizerError):
+    """The trail cannot be written; what it announces does not happen."""
+
+    CODES = frozenset({"audit_unwritable", "audit_damaged"})

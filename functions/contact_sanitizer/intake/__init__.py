@@ -1,0 +1,1 @@
+"""First step: from the bytes of a file to batches of cells."""

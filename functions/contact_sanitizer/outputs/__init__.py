@@ -1,0 +1,1 @@
+"""Fifth step: the clean list, the rejects, the decisions and the manifest."""

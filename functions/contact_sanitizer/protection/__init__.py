@@ -1,0 +1,1 @@
+"""Fourth step: keys, subjects, tokens, masks, and the scan of kept cells."""

@@ -1,0 +1,1 @@
+"""Third step: what forbids a number and what allows it."""
