@@ -1,0 +1,53 @@
+# Everything runs in the project's own environment, .venv; nothing else on the machine is changed.
+PYTHON ?= $(shell for p in python3.13 python3 python3.12 python3.11; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export PYTHONHASHSEED := 0
+
+.PHONY: help setup demo test check format bench plan differential fuzz crash clean
+
+help:
+	@echo "make demo          set up, then sanitize the sample lists"
+	@echo "make test          set up, then run the tests"
+	@echo "make check         ruff and mypy"
+	@echo "make bench         the naive script and the product, side by side"
+	@echo "make differential  the two phone paths against each other, at length"
+	@echo "make fuzz          hostile files, at length"
+	@echo "make crash         kill -9 during run, at length"
+	@echo "make plan          rebuild the numbering plan from the installed phonenumbers"
+
+setup: $(READY)
+
+$(READY): pyproject.toml uv.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$$(sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"/\1/p;}' uv.lock)"
+	@$(BIN)/uv sync --quiet --frozen --python $(BIN)/python
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python examples/demo.py
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n auto
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/bench.py
+
+plan: $(READY)
+	@$(BIN)/python -m contact_sanitizer.phone.compile
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

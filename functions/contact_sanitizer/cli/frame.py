@@ -1,0 +1,176 @@
+"""The frame of every command: global options before or after its name, results, errors, exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from contact_sanitizer.errors import ContactSanitizerError
+
+
+@dataclass(slots=True)
+class Options:
+    """The global options, wherever on the line they stood."""
+
+    home: Path = Path(".contact-sanitizer")
+    stack: str | None = None
+    tenant: str = "default"
+    as_json: bool = False
+
+
+def options_of(context: click.Context) -> Options:
+    """The global options of the running command."""
+    return context.find_root().ensure_object(Options)
+
+
+def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value is not None and value is not False:
+            setattr(options_of(context), name, value)
+
+    return keep
+
+
+def _global_options(*, at_root: bool) -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--home"],
+            type=click.Path(path_type=Path, file_okay=True),
+            envvar="CONTACT_SANITIZER_HOME" if at_root else None,
+            metavar="DIR",
+            help="Where keys, registry and audit log live. [default: .contact-sanitizer]",
+            expose_value=False,
+            callback=_keep("home"),
+        ),
+        click.Option(
+            ["--stack"],
+            metavar="NAME",
+            help="Work in a deployed AWS stack instead of a home.",
+            expose_value=False,
+            callback=_keep("stack"),
+        ),
+        click.Option(
+            ["--tenant"],
+            metavar="NAME",
+            help="Whose keys and registry to use. [default: default]",
+            expose_value=False,
+            callback=_keep("tenant"),
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            help="Print one JSON document instead of text.",
+            expose_value=False,
+            callback=_keep("as_json"),
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command that takes the global options after its name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *_global_options(at_root=False)]
+
+
+class Group(click.Group):
+    """A family of commands; members are imported when they are called."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, members: dict[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *_global_options(at_root=members is not None)]
+        self._members = members or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The members in the order of their declaration."""
+        return [*self._members, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The member of that name."""
+        if cmd_name in self._members:
+            module, _, name = self._members[cmd_name].partition(":")
+            command: click.Command = getattr(import_module(module), name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+def emit(context: click.Context, document: object, text: Callable[[], None]) -> None:
+    """Print the result: `document` with `--json`, else what `text` prints."""
+    if options_of(context).as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        text()
+
+
+REFUSED: Final = 1
+USAGE: Final = 2
+
+
+def run_command(root: click.Command, arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit status; no exception leaves, no traceback is printed."""
+    try:
+        status = root.main(args=list(arguments), prog_name="contact-sanitizer", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        sys.stderr.close()
+        return REFUSED
+    except BaseException as error:  # noqa: BLE001 - the last fence: a third party's words could quote a cell
+        code, message, status = _diagnosis(error, arguments)
+        _report(arguments, code, message)
+    return status if isinstance(status, int) else 0
+
+
+def _diagnosis(error: BaseException, arguments: Sequence[str]) -> tuple[str, str, int]:
+    """The code, the sentence and the exit status for what ended a command."""
+    if isinstance(error, ContactSanitizerError):
+        return error.code, error.message, REFUSED
+    if isinstance(error, click.ClickException):
+        return "usage", _without_arguments(error, arguments), USAGE
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return "interrupted", "stopped before the end; nothing half-made was left", REFUSED
+    if isinstance(error, MemoryError):
+        return "out_of_memory", "there was not enough memory; nothing half-made was left", REFUSED
+    return "internal", f"an unexpected {type(error).__name__} {_place(error)}", REFUSED
+
+
+def _report(arguments: Sequence[str], code: str, message: str) -> None:
+    if "--json" in arguments:
+        document = json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
+        click.echo(document)
+        click.echo(document, err=True)
+    else:
+        click.echo(f"error: {code}: {message}", err=True)
+
+
+def _without_arguments(error: click.ClickException, arguments: Sequence[str]) -> str:
+    """Click's sentence without what the user typed: an argument can be a phone or a file name."""
+    message = error.format_message()
+    for argument in sorted(arguments, key=len, reverse=True):
+        value = argument.partition("=")[2] if argument.startswith("-") else argument
+        if len(value) > 1:
+            message = message.replace(value, "…")
+    return " ".join(message.split())
+
+
+def _place(error: BaseException) -> str:
+    """Where in our own code an unexpected error came from, for a report; no value is in it."""
+    trace, place = error.__traceback__, "outside the package"
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if module.startswith("contact_sanitizer"):
+            place = f"at {module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{place}; please report it"

@@ -1,0 +1,127 @@
+"""Lists in a folder: written beside their final place and made visible whole, by one rename.
+
+While a list is being made it lives in `.LIST_ID.partial/`, whose lock its maker holds. `publish`
+puts every file and the manifest on disk and then renames the folder to `LIST_ID/`; readers see all
+or nothing. What a killed run left behind is swept by the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from contact_sanitizer.errors import OutputError
+from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
+
+_PARTIAL = re.compile(r"\.[0-9A-HJKMNP-TV-Z]{26}\.partial\Z")
+MANIFEST = "manifest.json"
+
+
+class ListFolder:
+    """One list being made. A context manager: without `publish`, leaving it removes everything."""
+
+    def __init__(self, out: Path, list_id: str) -> None:
+        self._final = out / list_id
+        self._partial = out / f".{list_id}.partial"
+        with writing_errors():
+            out.mkdir(parents=True, exist_ok=True)
+            _sweep(out)
+            if self._final.exists():
+                raise OutputError("list_exists", "a list of this id is already there")
+            self._partial.mkdir(mode=0o700)
+            self._lock = _locked(self._partial)
+            self.scratch = self._partial / "scratch"
+            self.scratch.mkdir(mode=0o700)
+        self._published = False
+        self._open: list[BinaryIO] = []
+
+    @property
+    def place(self) -> Path:
+        """Where the list will be."""
+        return self._final
+
+    def create(self, name: str) -> DigestingFile:
+        """A new file of the list."""
+        with writing_errors():
+            file = (self._partial / name).open("xb")
+        self._open.append(file)
+        return DigestingFile(file)
+
+    def restart(self) -> None:
+        """Forget what was written so far."""
+        self._close_files()
+        with writing_errors():
+            for path in self._partial.iterdir():
+                if path.is_file():
+                    path.unlink()
+            shutil.rmtree(self.scratch)
+            self.scratch.mkdir(mode=0o700)
+
+    def publish(self, manifest: bytes) -> Path:
+        """Make the list visible, manifest included; returns its folder."""
+        with writing_errors():
+            shutil.rmtree(self.scratch)
+            file = self.create(MANIFEST)
+            file.write(manifest)
+            file.close()
+            _sync(self._partial)
+            self._partial.rename(self._final)
+            self._published = True
+            _sync(self._final.parent)
+        return self._final
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_files()
+        if not self._published:
+            shutil.rmtree(self._partial, ignore_errors=True)
+        os.close(self._lock)
+
+    def _close_files(self) -> None:
+        """Give up files that were not finished; what they still buffer is of no use to anybody."""
+        for file in self._open:
+            with suppress(OSError):
+                file.close()
+        self._open.clear()
+
+
+def _locked(folder: Path) -> int:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(out: Path) -> None:
+    """Remove partial lists whose maker is gone: a living maker holds the lock."""
+    for path in out.iterdir():
+        if not _PARTIAL.match(path.name):
+            continue
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)

@@ -1,0 +1,140 @@
+"""The clean list: `token` first, then the kept columns in policy order.
+
+One writer a format. All are deterministic: the same batches give the same bytes. CSV is UTF-8,
+RFC 4180 with LF, each cell safe to open in a spreadsheet (`outputs.safety`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from contact_sanitizer.outputs.digesting import DigestingFile
+from contact_sanitizer.outputs.safety import defuse, quote
+
+TOKEN_CHARS = 53
+
+
+class CleanWriter(Protocol):
+    """Writes batches of kept rows in order; `finish` ends the file without closing it."""
+
+    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
+        """Append n rows: tokens (n, 53) in ASCII, and one array of n cells a kept column."""
+
+    def finish(self) -> None:
+        """Complete the file."""
+
+
+def clean_writer(format_name: str, file: DigestingFile, columns: Sequence[str]) -> CleanWriter:
+    """The writer for `csv`, `jsonl` or `parquet`, with its header already written."""
+    writers: dict[str, type[CsvWriter | JsonLinesWriter | ParquetWriter]] = {
+        "csv": CsvWriter,
+        "jsonl": JsonLinesWriter,
+        "parquet": ParquetWriter,
+    }
+    return writers[format_name](file, columns)
+
+
+def _framed(tokens: NDArray[np.uint8], before: bytes, after: bytes = b"") -> pa.StringArray:
+    """The tokens as strings, each with fixed text around it; one copy for the batch."""
+    count, width = len(tokens), len(before) + TOKEN_CHARS + len(after)
+    framed = np.empty((count, width), np.uint8)
+    framed[:, : len(before)] = np.frombuffer(before, np.uint8)
+    framed[:, len(before) : len(before) + TOKEN_CHARS] = tokens
+    framed[:, len(before) + TOKEN_CHARS :] = np.frombuffer(after, np.uint8)
+    offsets = np.arange(count + 1, dtype=np.int32) * width
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(framed))
+
+
+def _text_of(lines: pa.StringArray) -> memoryview:
+    """All lines' bytes in a row, without a copy."""
+    _, offsets, data = lines.buffers()
+    where = np.frombuffer(offsets, np.int32)
+    return memoryview(data)[where[lines.offset] : where[lines.offset + len(lines)]]
+
+
+class CsvWriter:
+    """RFC 4180 with LF.
+
+    Each record begins with the line end of the one before it: tokens have a fixed width, so that is
+    where a line end costs nothing.
+    """
+
+    def __init__(self, file: DigestingFile, columns: Sequence[str]) -> None:
+        self._file = file
+        header = pa.array(["token", *columns], pa.string())
+        file.write(",".join(quote(defuse(header)).to_pylist()).encode())
+
+    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
+        """See `CleanWriter.write`."""
+        if not len(tokens):
+            return
+        lines = _framed(tokens, b"\n")
+        if columns:
+            lines = pc.binary_join_element_wise(lines, *(quote(defuse(cells)) for cells in columns), ",")
+        self._file.write(_text_of(lines))
+
+    def finish(self) -> None:
+        """End the last record."""
+        self._file.write(b"\n")
+
+
+class JsonLinesWriter:
+    """One JSON object a line, UTF-8, keys in column order."""
+
+    def __init__(self, file: DigestingFile, columns: Sequence[str]) -> None:
+        self._file = file
+        self._keys = [json.dumps(name, ensure_ascii=False) for name in columns]
+
+    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
+        """See `CleanWriter.write`."""
+        if not len(tokens):
+            return
+        parts: list[Any] = [_framed(tokens, b'{"token":"', b'"')]
+        for key, cells in zip(self._keys, columns, strict=True):
+            parts += [f',{key}:"', _json_text(cells), '"']
+        lines = pc.binary_join_element_wise(*parts, "}\n", "")
+        self._file.write(_text_of(lines))
+
+    def finish(self) -> None:
+        """Nothing is open between records."""
+
+
+def _json_text(cells: pa.StringArray) -> pa.StringArray:
+    """The inside of JSON strings; only cells with a character to escape are looked at one by one."""
+    odd = pc.match_substring_regex(cells, r'[\x00-\x1f"\\]')
+    if not pc.any(odd).as_py():
+        return cells
+    escaped = [json.dumps(cell.as_py(), ensure_ascii=False)[1:-1] for cell in cells.filter(odd)]
+    return pc.replace_with_mask(cells, odd, pa.array(escaped, pa.string()))
+
+
+class ParquetWriter:
+    """One string column each, zstd; row groups follow the batches."""
+
+    def __init__(self, file: DigestingFile, columns: Sequence[str]) -> None:
+        self._schema = pa.schema([(name, pa.string()) for name in ("token", *columns)])
+        self._writer = pq.ParquetWriter(
+            pa.PythonFile(file, "w"),
+            self._schema,
+            compression="zstd",
+            use_dictionary=list(columns),
+            write_statistics=False,
+        )
+
+    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
+        """See `CleanWriter.write`."""
+        if len(tokens):
+            arrays = [_framed(tokens, b""), *columns]
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def finish(self) -> None:
+        """Write the footer."""
+        self._writer.close()

@@ -1,0 +1,77 @@
+"""A file that knows the SHA-256 and size of what was written to it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import BinaryIO
+
+from contact_sanitizer.errors import OutputError
+
+Buffer = bytes | memoryview
+
+
+class DigestingFile:
+    """Wraps a binary file that is written once, from start to end.
+
+    A write that the system refuses raises `OutputError` (`out_full` or `out_unwritable`).
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called; part of the file protocol that Arrow asks for."""
+        return self._file.closed
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all bytes so far, in lower-case hex."""
+        return self._digest.hexdigest()
+
+    def write(self, data: Buffer) -> int:
+        """Append `data`; returns its length in bytes."""
+        view = memoryview(data).cast("B")
+        self._digest.update(view)
+        with writing_errors():
+            self._file.write(view)
+        self.size += len(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """The number of bytes written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        with writing_errors():
+            self._file.flush()
+
+    def close(self) -> None:
+        """Put everything on disk and close."""
+        with writing_errors():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+class writing_errors:  # noqa: N801 - reads as a statement where it is used
+    """A `with` block in which a refused write becomes an `OutputError` without a path in it."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise output_error(error) from None
+
+
+def output_error(error: OSError) -> OutputError:
+    """The `OutputError` for what the system said about a write."""
+    full = {28, 122, 27}  # ENOSPC, EDQUOT, EFBIG
+    if error.errno in full:
+        return OutputError("out_full", "there is no room left where the results are written")
+    return OutputError("out_unwritable", "the results cannot be written to that folder")

@@ -1,0 +1,114 @@
+"""The manifest of one list: what came in, under which rules, what went out, and how many of each.
+
+`rows = kept + dropped + rejected`, and the values of `by_reason` add up to `dropped + rejected`.
+It holds no cell, no phone and no file name. For the operator and security: the uploader's own
+report is `rejects.csv`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.reasons import Reason
+
+FORMAT: Final = "contact-sanitizer/manifest/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows by outcome; `per_row` are those that the vector path could not decide."""
+
+    rows: int
+    kept: int
+    dropped: int
+    rejected: int
+    by_reason: Mapping[str, int]
+    redacted: Mapping[str, int]
+    per_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One file of the list."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The uploaded file: its size, a digest under the tenant's key, and how it was read."""
+
+    bytes: int
+    digest: str
+    format: str
+    compression: str
+    encoding: str | None
+    delimiter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should look at; `code` is stable."""
+
+    code: str
+    count: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """See the module; times are milliseconds since 1970 UTC."""
+
+    list_id: str
+    upload: Upload
+    policy: Mapping[str, str]
+    engine: Mapping[str, str]
+    keys: Mapping[str, Any]
+    registry_as_of: Mapping[str, Any]
+    counts: Counts
+    warnings: Sequence[Warned]
+    outputs: Sequence[OutputFile]
+    started_at: int
+    finished_at: int
+
+    def document(self) -> dict[str, Any]:
+        """The manifest as the JSON object that is written."""
+        stated = {"format": FORMAT, **asdict(self)}
+        for moment in ("started_at", "finished_at"):
+            stated[moment] = rfc3339(stated[moment])
+        return stated
+
+    def encode(self) -> bytes:
+        """The bytes of `manifest.json`."""
+        return json.dumps(self.document(), ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def rfc3339(at: int) -> str:
+    """A moment in milliseconds as `2026-01-31T08:15:00.250Z`."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def counts_of(by_value: NDArray[np.int64], redacted: Mapping[str, int], per_row: int) -> Counts:
+    """Counts from the number of rows with each primary reason (index: the `Reason`'s value)."""
+    reasons = [(reason, int(by_value[reason])) for reason in Reason if reason and by_value[reason]]
+    dropped = sum(count for reason, count in reasons if reason.drops)
+    rejected = sum(count for reason, count in reasons if not reason.drops)
+    return Counts(
+        rows=int(by_value.sum()),
+        kept=int(by_value[Reason.NONE]),
+        dropped=dropped,
+        rejected=rejected,
+        by_reason={reason.word: count for reason, count in reasons},
+        redacted=dict(redacted),
+        per_row=per_row,
+    )

@@ -1,0 +1,86 @@
+"""The rooms of the house and the direction of its arrows, as a test."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
+
+STEPS = ["intake", "phone", "screening", "protection", "outputs"]
+GROUND = {"", "errors", "reasons", "listid"}
+FOUNDATION = GROUND | {"policy", "policy_text"}
+
+ALLOWED: dict[str, set[str]] = {
+    **dict.fromkeys(GROUND, GROUND),
+    "policy_text": FOUNDATION,
+    "policy": FOUNDATION,
+    **{step: FOUNDATION | set(STEPS[: number + 1]) for number, step in enumerate(STEPS)},
+    "audit": FOUNDATION | {"audit"},
+    "ports": FOUNDATION | {"screening", "outputs", "audit"},
+    "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
+    "sanitize": FOUNDATION | {*STEPS, "audit", "ports"},
+    "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
+    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "sanitize", "registering", "embedded"},
+    "cli": FOUNDATION | {*STEPS, "audit", "ports", "sanitize", "registering", "workspace", "cli"},
+}
+NO_STEP_MAY_USE = {"os.environ", "time", "random", "secrets", "socket", "boto3", "botocore", "urllib.request"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ("" if parts == ("__init__",) else parts[0]), path
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: imports are absolute"
+            yield node.module or ""
+
+
+def rooms(path: Path) -> Iterator[str]:
+    for name in imported(path):
+        if name == "contact_sanitizer" or name.startswith("contact_sanitizer."):
+            yield [*name.split("."), ""][1]
+
+
+@pytest.mark.parametrize(("room", "path"), modules(), ids=lambda value: getattr(value, "stem", value))
+def test_imports_point_one_way(room: str, path: Path) -> None:
+    assert room in ALLOWED, f"a new room: say what {room} may import"
+    assert set(rooms(path)) <= ALLOWED[room]
+
+
+@pytest.mark.parametrize(
+    "path", [path for room, path in modules() if room in STEPS], ids=lambda path: path.stem
+)
+def test_steps_know_no_clock_environment_network_or_chance(path: Path) -> None:
+    assert not set(imported(path)) & NO_STEP_MAY_USE
+    assert "os.environ" not in path.read_text(encoding="utf-8")
+
+
+def test_only_the_aws_folder_and_the_handlers_know_aws() -> None:
+    strays = [
+        path.name
+        for room, path in modules()
+        if room not in {"aws", "handlers"}
+        and any(
+            name.split(".")[0] in {"boto3", "botocore", "aws_lambda_powertools"} for name in imported(path)
+        )
+    ]
+    assert strays == []
+
+
+def test_crypto_lives_in_protection_alone() -> None:
+    strays = [
+        f"{room}/{path.name}"
+        for room, path in modules()
+        if room != "protection" and any(name.split(".")[0] == "cryptography" for name in imported(path))
+    ]
+    assert strays == []

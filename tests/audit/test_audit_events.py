@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from contact_sanitizer.audit.events import Action, Event, Outcome
+from contact_sanitizer.embedded.auditlog import AuditFile
+from contact_sanitizer.errors import AuditError
+
+ID = "01KAKV2DC060RK4CSM6MV3EE1S"
+EVENT = Event(Action.LIST_STARTED, Outcome.BEGUN, 1_700_000_000_000, "ops", "default", ID)
+
+
+def test_a_line_is_canonical_json_of_one_ocsf_object() -> None:
+    line = replace(EVENT, list_id=ID, counts={"kept": 2}, key_ids=(7,)).line()
+    document = json.loads(line)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n" == line
+    assert document["class_uid"] == 6003
+    assert document["api"]["operation"] == "list.started"
+    assert document["unmapped"] == {"counts": {"kept": 2}, "key_ids": [7], "list_id": ID}
+
+
+@pytest.mark.parametrize("name", ["principal", "tenant", "purpose", "channel", "scope", "code"])
+@pytest.mark.parametrize("value", ["13812345678", "+86 13812345678", "张三", "a\nb", "x" * 200])
+def test_a_word_that_could_be_personal_data_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="audit event") as caught:
+        replace(EVENT, **{name: value})  # type: ignore[arg-type] # the field's name is the parameter
+    assert value not in str(caught.value)
+
+
+def test_counts_and_digests_are_checked_too() -> None:
+    with pytest.raises(ValueError, match="audit event"):
+        replace(EVENT, counts={"13812345678": 1})
+    with pytest.raises(ValueError, match="digest"):
+        replace(EVENT, digests={"clean": "13812345678"})
+    with pytest.raises(ValueError, match="id"):
+        replace(EVENT, list_id="13812345678")
+
+
+def test_there_is_no_field_for_text_of_a_list() -> None:
+    names = {field.name for field in fields(Event)}
+    assert not names & {"phone", "name", "cell", "file", "path", "message", "ip"}
+
+
+def test_events_are_appended_and_survive_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = AuditFile(path)
+    log.append(EVENT)
+    with path.open("ab") as file:
+        file.write(b'{"torn":')
+    log.append(EVENT)
+    assert [line == EVENT.line().rstrip() for line in log.lines()] == [True, False, True]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_that_cannot_be_written_stops_the_caller(tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match="audit_unwritable"):
+        AuditFile(tmp_path / "missing" / "events.jsonl").append(EVENT)
+    with pytest.raises(AuditError, match="audit_unwritable"):
+        AuditFile(tmp_path).append(EVENT)
