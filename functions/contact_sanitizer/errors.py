@@ -9,7 +9,8 @@
     ├── RegistryError      consents and suppressions cannot be read or recorded
     ├── HomeError          the home folder is locked, damaged or from a newer version
     ├── OutputError        results cannot be written
-    └── AuditError         the trail cannot be written: what it announces does not happen
+    ├── AuditError         the trail cannot be written: what it announces does not happen
+    └── PlanError          the numbering plan cannot be used
 
 Promises: `code` is one of the class's `CODES` and never changes its meaning; `message` is one
 sentence that holds no cell, phone, name or file name. Does not promise: the wording.
@@ -87,6 +88,8 @@ class KeyringError(ContactSanitizerError):
             "keyring_unwritable",
             "key_unknown",
             "key_destroyed",
+            "key_refused",
+            "name_invalid",
             "token_malformed",
             "token_refused",
         }
@@ -111,6 +114,8 @@ class RegistryError(ContactSanitizerError):
             "import_refused",
             "number_refused",
             "snapshot_damaged",
+            "event_refused",
+            "rule_refused",
         }
     )
 
@@ -119,7 +124,7 @@ class HomeError(ContactSanitizerError):
     """The home folder cannot be used as it is."""
 
     CODES = frozenset(
-        {"home_unwritable", "home_locked", "home_damaged", "home_newer", "home_missing", "stack_unavailable"}
+        {"home_unwritable", "home_damaged", "home_newer", "tenant_invalid", "stack_unavailable"}
     )
 
 
@@ -133,3 +138,9 @@ class AuditError(ContactSanitizerError):
     """The trail cannot be written; what it announces does not happen."""
 
     CODES = frozenset({"audit_unwritable", "audit_damaged"})
+
+
+class PlanError(ContactSanitizerError):
+    """The numbering plan cannot be used; no number was read."""
+
+    CODES = frozenset({"plan_missing", "plan_damaged", "plan_mismatch"})

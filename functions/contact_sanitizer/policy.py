@@ -37,6 +37,8 @@ REGIONS: Final = frozenset(
 """The regions whose numbering plan is known (libphonenumber's supported regions)."""
 
 _NAME = re.compile(r"[\w][\w .\-]{0,63}\Z")
+# A name goes into manifests and audit events, where nothing that could be a phone may stand.
+_LONG_NUMBER = re.compile(r"\d{7}")
 _SIZE = re.compile(r"(\d{1,15})\s*(B|KB|MB|GB|TB)?\Z", re.IGNORECASE)
 _UNITS: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -73,8 +75,8 @@ def _region(value: object) -> object:
 
 
 def _name(value: object) -> object:
-    if not isinstance(value, str) or not _NAME.match(value):
-        raise ValueError("must be a short name of letters, digits, '-', '_', '.' or spaces")
+    if not isinstance(value, str) or not _NAME.match(value) or _LONG_NUMBER.search(value):
+        raise ValueError("must be a short name of letters, a few digits, '-', '_', '.' or spaces")
     return value
 
 

@@ -26,7 +26,7 @@ def test_a_line_is_canonical_json_of_one_ocsf_object() -> None:
 
 
 @pytest.mark.parametrize("name", ["principal", "tenant", "purpose", "channel", "scope", "code"])
-@pytest.mark.parametrize("value", ["13812345678", "+86 13812345678", "张三", "a\nb", "x" * 200])
+@pytest.mark.parametrize("value", ["13812345678", "+86 13812345678", "张三", "a\nb", "x" * 700])
 def test_a_word_that_could_be_personal_data_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match="audit event") as caught:
         replace(EVENT, **{name: value})  # type: ignore[arg-type] # the field's name is the parameter

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import quote
 
 from contact_sanitizer import __version__
 
-_WORD = re.compile(r"[A-Za-z0-9_.:/@ +\-]{0,96}\Z")
+_WORD = re.compile(r"[A-Za-z0-9_.:/%~\-]{0,600}\Z")
 _DIGIT_RUN = re.compile(r"\d{7,}")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _LIST_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
@@ -132,6 +133,11 @@ class Event:
             "scope": self.scope,
         }
         return {name: value for name, value in stated.items() if value not in (None, {}, [])}
+
+
+def plain_word(word: str) -> str:
+    """A policy's word as an event holds it: what is not plain ASCII is percent-encoded (RFC 3986)."""
+    return quote(word, safe=":/")
 
 
 def _is_plain(word: str | None) -> bool:

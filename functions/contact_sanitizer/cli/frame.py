@@ -86,7 +86,7 @@ class Group(click.Group):
 
     command_class = Command
 
-    def __init__(self, *args: Any, members: dict[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, members: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *_global_options(at_root=members is not None)]
         self._members = members or {}
@@ -98,10 +98,18 @@ class Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The member of that name."""
         if cmd_name in self._members:
-            module, _, name = self._members[cmd_name].partition(":")
+            module, _, name = self._members[cmd_name][0].partition(":")
             command: click.Command = getattr(import_module(module), name)
             return command
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The families with one line each; nothing is imported for it."""
+        if not self._members:
+            super().format_commands(ctx, formatter)
+            return
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self._members.items()])
 
 
 def emit(context: click.Context, document: object, text: Callable[[], None]) -> None:

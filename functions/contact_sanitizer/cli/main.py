@@ -13,16 +13,16 @@ from contact_sanitizer.cli.frame import Group, run_command
 
 _HERE = "contact_sanitizer.cli"
 _MEMBERS = {
-    "init": f"{_HERE}.home:init",
-    "run": f"{_HERE}.run:run",
-    "phone": f"{_HERE}.look:phone",
-    "inspect": f"{_HERE}.look:inspect",
-    "policy": f"{_HERE}.policies:policy",
-    "consent": f"{_HERE}.consents:consent",
-    "block": f"{_HERE}.blocks:block",
-    "optout": f"{_HERE}.optouts:optout",
-    "lists": f"{_HERE}.lists:lists",
-    "keys": f"{_HERE}.home:keys",
+    "run": (f"{_HERE}.run:run", "Sanitize a contact list."),
+    "consent": (f"{_HERE}.consents:consent", "Who agreed to what: import, record, withdraw, show."),
+    "block": (f"{_HERE}.blocks:block", "Who must not be contacted: import, add, remove, show."),
+    "optout": (f"{_HERE}.optouts:optout", "Read a reply (R, TD, 退订, STOP) and record the refusal."),
+    "policy": (f"{_HERE}.policies:policy", "What a list may contain: check one, print an example."),
+    "inspect": (f"{_HERE}.look:inspect", "What is seen in a file: format, encoding, header, columns."),
+    "phone": (f"{_HERE}.look:phone", "What becomes of a cell, without a list."),
+    "lists": (f"{_HERE}.lists:lists", "Which lists were made."),
+    "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate."),
+    "init": (f"{_HERE}.home:init", "Make a home; other commands do so where it is missing."),
 }
 
 

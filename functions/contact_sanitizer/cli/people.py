@@ -1,0 +1,62 @@
+"""What the commands about one person share: the phone, moments, and who acts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from contact_sanitizer.errors import IntakeError
+from contact_sanitizer.intake.dates import parse_moment
+from contact_sanitizer.policy import REGIONS
+from contact_sanitizer.registering import Desk
+from contact_sanitizer.workspace import Workspace
+
+LONGEST_PHONE = 256
+
+
+class Moment(click.ParamType[int]):
+    """A date or time on the command line, as Unix seconds."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read ISO 8601, `2026/1/31` or `2026年1月31日`."""
+        if isinstance(value, int):
+            return value
+        moment = parse_moment(str(value), 0)
+        if moment is None:
+            self.fail("is not a date such as 2026-01-31 or 2026-01-31T08:00:00Z", param, ctx)
+        return moment
+
+
+MOMENT = Moment()
+
+region_option = click.option(
+    "--region", default="CN", show_default=True, help="Where a number without + belongs."
+)
+by_option = click.option("--by", metavar="NAME", help="Who acts, for the record. [default: your login name]")
+
+
+def open_desk(workspace: Workspace, region: str, by: str | None = None) -> Desk:
+    """The desk for acts on one person."""
+    return workspace.desk(known_region(region), by)
+
+
+def known_region(region: str) -> str:
+    """A region option, in capitals; wrong usage where there is no such region."""
+    if region.upper() not in REGIONS:
+        raise click.BadParameter("is not a region code such as CN or US", param_hint="--region")
+    return region.upper()
+
+
+def phone_of(argument: str) -> str:
+    """A phone argument; `-` reads one line of standard input, which keeps it out of the shell's history."""
+    if argument != "-":
+        return argument
+    line = sys.stdin.buffer.readline(LONGEST_PHONE)
+    try:
+        return line.decode().strip()
+    except UnicodeDecodeError:
+        raise IntakeError("encoding_invalid", "standard input is not UTF-8") from None

@@ -1,0 +1,286 @@
+"""The registry on a laptop: one SQLite file, append-only, and snapshots of it for large lists."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.embedded import registry_schema as schema
+from contact_sanitizer.embedded.registry_rows import (
+    TermBook,
+    insert,
+    insert_alike,
+    is_there,
+    read_contracts,
+    read_person,
+)
+from contact_sanitizer.embedded.registry_view import SqliteScreening
+from contact_sanitizer.embedded.snapshots import SnapshotShelf
+from contact_sanitizer.errors import RegistryError
+from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
+from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.recording import (
+    Event,
+    ImportMark,
+    Outcome,
+    PersonHistory,
+    Recorded,
+    RegistryStanding,
+)
+from contact_sanitizer.screening.rule import FOREVER, Rule
+from contact_sanitizer.screening.subjectruns import Needles
+from contact_sanitizer.screening.suppression import (
+    SuppressionAct,
+    SuppressionEntry,
+    SuppressionEvent,
+    entries,
+    same_person,
+)
+
+_BULK_TRANSACTION = 500_000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class WaitingReply:
+    """A reply that nobody understood yet: its number, whose it is, its sealed text and when it came."""
+
+    number: int
+    subject: bytes
+    sealed: bytes
+    recorded_at: int
+
+    def __repr__(self) -> str:
+        return f"WaitingReply({self.number})"
+
+
+class SqliteRegistry:
+    """Implements `ports.Registry` on one SQLite file.
+
+    Promises: what `record` returned for is on disk; a refusal recorded before a screening was opened counts
+    in it; every fault is a `RegistryError`. Does not promise: use from several threads at once (open the
+    file once a thread); detection of a changed byte that leaves the file a valid database.
+    """
+
+    def __init__(self, db: sqlite3.Connection, shelf: SnapshotShelf) -> None:
+        self._db = db
+        self._shelf = shelf
+        self._book = TermBook(db)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        snapshots: Path,
+        *,
+        create: bool = False,
+        busy_timeout: float = schema.BUSY_TIMEOUT,
+    ) -> SqliteRegistry:
+        """The registry at `path`, with its snapshots in the private folder `snapshots`.
+
+        `create` makes an absent one; without it an absent registry is `registry_unavailable`, for an empty
+        registry forbids nothing. `busy_timeout` in seconds is how long it waits for another process.
+        """
+        return cls(schema.connect(path, create=create, busy_timeout=busy_timeout), SnapshotShelf(snapshots))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; every later call raises `RegistryError("registry_unavailable")`."""
+        self._db.close()
+
+    def screening(self, rule: Rule, now: int) -> SqliteScreening:
+        """A view for one job, pinned at the present change number; see `ports.Registry.screening`."""
+        if not 0 <= now < FOREVER:
+            raise RegistryError("rule_refused", "A list is screened at a moment between 1970 and 2106.")
+        with schema.faults():
+            standing = self._standing()
+            rule.require_fresh(standing.loaded_at, now)
+            return SqliteScreening(self._db, self._shelf, rule, now, standing)
+
+    def record(self, events: Sequence[Event], mark: ImportMark | None = None) -> Recorded:
+        """Records events and mark, all or nothing; see `ports.Registry.record`."""
+        with self._writing():
+            outcomes = tuple(self._record_one(event) for event in events)
+            if mark:
+                self._set_mark(mark)
+        return Recorded(outcomes, self.standing().change)
+
+    def history(self, subject: bytes, block: bytes | None = None, as_of: int | None = None) -> PersonHistory:
+        """One person's history as known at `as_of`; see `ports.Registry.history`."""
+        check_subject(subject)
+        with schema.faults():
+            consents, acts = read_person(self._db, subject, 0)
+            states = entries(acts, as_of)
+            for contract in self._contracts() if block is not None else ():
+                key = contract.digest((block or b"").rstrip(b"\0"))[:16]
+                foreign = read_person(self._db, key, contract.code)[1]
+                acts += foreign
+                states += entries(foreign, as_of)
+        return PersonHistory(
+            tuple(e for e in consents if as_of is None or e.recorded_at <= as_of),
+            tuple(e for e in acts if as_of is None or e.recorded_at <= as_of),
+            tuple(states),
+        )
+
+    def imported_rows(self, import_id: str) -> int:
+        """How many records of an import are dealt with; see `ports.Registry.imported_rows`."""
+        with schema.faults():
+            row = self._db.execute("SELECT done_rows FROM import WHERE id = ?", (import_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def standing(self) -> RegistryStanding:
+        """The present change number and when each register was loaded."""
+        with schema.faults():
+            return self._standing()
+
+    def forget(self, subject: bytes) -> int:
+        """Forgets a person's consents, and of refusals all but the refusal itself; how many events are gone.
+
+        The bare keyed refusal stays, so that who asked to be left alone and then to be forgotten is left
+        alone. Snapshots go too.
+        """
+        check_subject(subject)
+        with self._writing():
+            consents = self._db.execute("DELETE FROM event WHERE subject = ? AND kind IN (1, 2)", (subject,))
+            replies = self._db.execute("DELETE FROM reply WHERE subject = ?", (subject,))
+            self._db.execute("UPDATE event SET sealed = NULL, reference = NULL WHERE subject = ?", (subject,))
+            self._db.execute("UPDATE epoch SET forgotten = forgotten + 1")
+        self._shelf.clear()
+        with schema.faults():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return consents.rowcount + replies.rowcount
+
+    def keep_reply(self, subject: bytes, sealed: bytes, recorded_at: int) -> int:
+        """The number under which a reply not understood, sealed by the caller, waits for a person."""
+        check_subject(subject)
+        check_moments(recorded_at)
+        with self._writing():
+            statement = "INSERT INTO reply (subject, sealed, recorded_at) VALUES (?, ?, ?)"
+            return int(self._db.execute(statement, (subject, sealed, recorded_at)).lastrowid or 0)
+
+    def waiting_replies(self, limit: int = 1000) -> list[WaitingReply]:
+        """The oldest replies that nobody has settled."""
+        statement = (
+            "SELECT id, subject, sealed, recorded_at FROM reply WHERE settled_at IS NULL ORDER BY id LIMIT ?"
+        )
+        with schema.faults():
+            return [WaitingReply(*row) for row in self._db.execute(statement, (limit,))]
+
+    def settle_reply(self, number: int, settled_by: str, settled_at: int) -> bool:
+        """Notes who dealt with a reply; false where it is settled already or unknown."""
+        statement = "UPDATE reply SET settled_at = ?, settled_by = ? WHERE id = ? AND settled_at IS NULL"
+        with self._writing():
+            return self._db.execute(statement, (settled_at, settled_by, number)).rowcount == 1
+
+    def record_bulk_consents(
+        self,
+        subjects: NDArray[np.uint8],
+        sealed: Callable[[int, int], NDArray[np.uint8]],
+        model: ConsentEvent,
+    ) -> int:
+        """Records one consent a subject (uint8 (n, 16)), alike but for subject and copy; the change number.
+
+        For first loads of millions: in transactions of half a million, the index built last where the
+        registry is empty. `sealed(start, stop)` gives the copies of a range of rows, uint8 (m, k). Running it
+        again after an interruption completes it.
+        """
+        with schema.faults():
+            empty = self._db.execute("SELECT 1 FROM event LIMIT 1").fetchone() is None
+            if empty and _are_distinct(subjects):
+                self._db.execute("DROP INDEX IF EXISTS event_of_subject")
+        for start in range(0, len(subjects), _BULK_TRANSACTION):
+            part = subjects[start : start + _BULK_TRANSACTION]
+            with self._writing():
+                insert_alike(self._db, self._book, model, part, sealed(start, start + len(part)))
+        with self._writing():
+            self._db.execute(schema.EVENT_INDEX)
+        return self.standing().change
+
+    def _record_one(self, event: Event) -> Outcome:
+        if isinstance(event, ConsentEvent):
+            return Outcome.RECORDED if insert(self._db, self._book, event) else Outcome.ALREADY_THERE
+        acts = read_person(self._db, event.subject, event.contract)[1]
+        outcome = self._judge(event, acts)
+        if outcome is Outcome.RECORDED:
+            if event.contract:
+                self._db.execute("INSERT OR IGNORE INTO contract VALUES (?)", (event.contract,))
+            # an act after others of the same second is an act of its own
+            insert(self._db, self._book, event, salt=len(acts) if is_there(self._db, event) else 0)
+        return outcome
+
+    def _judge(self, event: SuppressionEvent, acts: Sequence[SuppressionEvent]) -> Outcome:
+        entry = next((e for e in entries(acts) if (e.scope, e.reason) == (event.scope, event.reason)), None)
+        if event.act is SuppressionAct.ADDED:
+            # the same file again does not undo a removal; a later list, or a person, does
+            known = is_there(self._db, event) and (bool(event.occasion) or _covers(entry, event))
+            covered = bool(event.occasion) and _covers(entry, event)
+            return Outcome.ALREADY_THERE if known or covered else Outcome.RECORDED
+        return _judge_removal(event, entry)
+
+    def _set_mark(self, mark: ImportMark) -> None:
+        self._db.execute(
+            "INSERT INTO import VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " done_rows = max(done_rows, excluded.done_rows), finished_at = excluded.finished_at",
+            (mark.import_id, mark.done_rows, mark.finished_at),
+        )
+        for scope in mark.scopes if mark.finished_at is not None else ():
+            self._db.execute(
+                "INSERT INTO register VALUES (?, ?) ON CONFLICT (scope) DO UPDATE SET"
+                " loaded_at = max(loaded_at, excluded.loaded_at)",
+                (scope, mark.finished_at),
+            )
+
+    def _contracts(self) -> list[HashContract]:
+        return read_contracts(self._db)
+
+    def _standing(self) -> RegistryStanding:
+        change = self._db.execute("SELECT ifnull(max(change), 0) FROM event").fetchone()[0]
+        loaded_at = dict(self._db.execute("SELECT scope, loaded_at FROM register").fetchall())
+        return RegistryStanding(int(change), None, loaded_at)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with schema.faults(), schema.transaction(self._db):
+                yield
+        except BaseException:
+            self._book.forget()
+            raise
+
+
+def _are_distinct(subjects: NDArray[np.uint8]) -> bool:
+    needles = Needles.of(subjects)
+    return not np.any((needles.hi[1:] == needles.hi[:-1]) & (needles.lo[1:] == needles.lo[:-1]))
+
+
+def _covers(entry: SuppressionEntry | None, event: SuppressionEvent) -> bool:
+    """Whether an entry in force already says all that the event would."""
+    if entry is None or entry.removed or entry.removal_by is not None:
+        return False
+    return entry.until >= (FOREVER if event.expires_at is None else min(event.expires_at, FOREVER))
+
+
+def _judge_removal(event: SuppressionEvent, entry: SuppressionEntry | None) -> Outcome:
+    if entry is None or entry.removed:
+        return Outcome.NOTHING_TO_REMOVE
+    asked_by = entry.removal_by
+    if event.act is SuppressionAct.REMOVED:
+        again = asked_by is not None and same_person(asked_by, event.recorded_by)
+        return Outcome.ALREADY_THERE if again else Outcome.RECORDED
+    if asked_by is None:
+        return Outcome.NO_REMOVAL_ASKED
+    return Outcome.SECOND_PERSON_NEEDED if same_person(asked_by, event.recorded_by) else Outcome.RECORDED

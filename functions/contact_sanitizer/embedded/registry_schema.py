@@ -1,0 +1,158 @@
+"""The registry's SQLite file: its tables, how it is opened, and what its faults are called.
+
+One table holds every event, so that one change number counts them all and one query tells all about a
+person. Rows are never updated. What many events have in common stands once, in `term`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from contact_sanitizer.errors import RegistryError
+
+SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x43745352  # "CtSR"
+BUSY_TIMEOUT: Final = 5.0
+
+EVENT_INDEX: Final = (
+    "CREATE UNIQUE INDEX IF NOT EXISTS event_of_subject ON event (subject, contract, identity)"
+)
+
+_TABLES: Final = (
+    """CREATE TABLE event (
+        change INTEGER PRIMARY KEY AUTOINCREMENT,
+        subject BLOB NOT NULL CHECK (length(subject) = 16),
+        contract INTEGER NOT NULL,
+        identity INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        term INTEGER NOT NULL REFERENCES term (id),
+        effective_at INTEGER,
+        expires_at INTEGER,
+        recorded_at INTEGER NOT NULL,
+        reference TEXT,
+        sealed BLOB
+    ) STRICT""",
+    """CREATE TABLE term (
+        id INTEGER PRIMARY KEY,
+        purpose TEXT NOT NULL, channel TEXT NOT NULL, sender TEXT NOT NULL,
+        scope TEXT NOT NULL, reason TEXT NOT NULL, why TEXT NOT NULL,
+        source TEXT NOT NULL, wording TEXT NOT NULL, wording_sha256 TEXT NOT NULL, actor TEXT NOT NULL,
+        UNIQUE (purpose, channel, sender, scope, reason, why, source, wording, wording_sha256, actor)
+    ) STRICT""",
+    "CREATE TABLE import (id TEXT PRIMARY KEY, done_rows INTEGER NOT NULL, finished_at INTEGER) STRICT",
+    "CREATE TABLE register (scope TEXT PRIMARY KEY, loaded_at INTEGER NOT NULL) STRICT",
+    """CREATE TABLE reply (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        subject BLOB NOT NULL,
+        sealed BLOB NOT NULL,
+        recorded_at INTEGER NOT NULL,
+        settled_at INTEGER,
+        settled_by TEXT
+    ) STRICT""",
+    "CREATE TABLE contract (code INTEGER PRIMARY KEY) STRICT",
+    # counts what no change number shows: that something was forgotten
+    "CREATE TABLE epoch (forgotten INTEGER NOT NULL) STRICT",
+    "INSERT INTO epoch VALUES (0)",
+    EVENT_INDEX,
+)
+
+_WORDS: Final = {
+    sqlite3.SQLITE_BUSY: ("registry_locked", "Another process holds the registry."),
+    sqlite3.SQLITE_LOCKED: ("registry_locked", "Another process holds the registry."),
+    sqlite3.SQLITE_CORRUPT: ("registry_damaged", "The registry's file is damaged."),
+    sqlite3.SQLITE_NOTADB: ("registry_damaged", "The registry's file is no registry."),
+    sqlite3.SQLITE_ERROR: ("registry_damaged", "The registry's file lacks what it should hold."),
+    sqlite3.SQLITE_READONLY: ("registry_unwritable", "The registry's file cannot be written."),
+    sqlite3.SQLITE_FULL: ("registry_unwritable", "No space is left for the registry."),
+    sqlite3.SQLITE_IOERR: ("registry_unwritable", "The registry's file cannot be read or written."),
+}
+_PRIMARY_CODE: Final = 0xFF
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Turns every fault of SQLite into a `RegistryError`; SQLite's own text stays here: it may quote."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        unknown = ("registry_unavailable", "The registry cannot be used.")
+        raise RegistryError(*_WORDS.get((code or 0) & _PRIMARY_CODE, unknown)) from None
+    except (UnicodeError, OverflowError):
+        raise RegistryError(
+            "event_refused", "An event holds text or a number that cannot be stored."
+        ) from None
+
+
+def connect(path: Path, *, create: bool, busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
+    """A connection to the registry at `path`; with `create` an absent one is made.
+
+    Raises `RegistryError`: `registry_unavailable` where there is none, `registry_newer`, `registry_damaged`,
+    `registry_locked`, `registry_unwritable`.
+    """
+    if not create and not path.is_file():
+        raise RegistryError("registry_unavailable", "There is no registry here.")
+    if create:
+        _make_private(path)
+    with faults():
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        db = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True)
+        try:
+            _prepare(db)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction: committed and on disk where the block ends well, otherwise without any effect."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _make_private(path: Path) -> None:
+    try:
+        path.touch(mode=0o600)
+    except OSError:
+        raise RegistryError("registry_unavailable", "The registry cannot be made here.") from None
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    version = _pragma(db, "user_version")
+    if version > SCHEMA_VERSION:
+        raise RegistryError("registry_newer", "The registry was written by a newer version.")
+    if version not in {0, SCHEMA_VERSION} or (version and _pragma(db, "application_id") != APPLICATION_ID):
+        raise RegistryError("registry_damaged", "The registry's file is no registry.")
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cell_size_check = ON"):
+        db.execute(f"PRAGMA {setting}")
+    db.execute("PRAGMA cache_size = -16000")
+    if not version:
+        _create(db)
+
+
+def _create(db: sqlite3.Connection) -> None:
+    with transaction(db):
+        if _pragma(db, "user_version") == SCHEMA_VERSION:  # another process was faster
+            return
+        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            raise RegistryError("registry_damaged", "The registry's file is another program's.")
+        for statement in _TABLES:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> int:
+    return int(db.execute(f"PRAGMA {name}").fetchone()[0])

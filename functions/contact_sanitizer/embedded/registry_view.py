@@ -1,0 +1,131 @@
+"""One job's view of the SQLite registry: small batches read it directly, large lists through a snapshot."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.embedded import registry_schema as schema
+from contact_sanitizer.embedded.registry_rows import BULK_COLUMNS, bulk_rows, read_contracts, read_terms
+from contact_sanitizer.embedded.snapshots import Snapshot, SnapshotShelf, SnapshotSource
+from contact_sanitizer.screening.bulkfold import Resolutions
+from contact_sanitizer.screening.recording import Candidates, RegistryStanding
+from contact_sanitizer.screening.rule import Rule
+from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects, subject_bytes
+from contact_sanitizer.screening.verdict import Drop
+
+#: So many candidates a job are looked up in SQLite; from then on a snapshot pays.
+DIRECT_CANDIDATES: Final = 20_000
+_KEYS_A_QUERY: Final = 1_000
+
+
+class SqliteScreening:
+    """Implements `ports.Screening`; see there for what it promises."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        shelf: SnapshotShelf,
+        rule: Rule,
+        now: int,
+        standing: RegistryStanding,
+    ) -> None:
+        self._source = SnapshotSource(db, rule, now, standing.change, read_terms(db))
+        self._shelf = shelf
+        self._standing = standing
+        self._contracts = read_contracts(db)
+        self._looked_up = 0
+        self._snapshot: Snapshot | None = None
+        self._changed: dict[int, Resolutions] = {}
+
+    @property
+    def standing(self) -> RegistryStanding:
+        """What the answers rest on; `snapshot` is final after the last batch."""
+        return self._standing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._snapshot = None
+        self._changed = {}
+
+    def screen(self, candidates: Candidates) -> NDArray[np.uint8]:
+        """The `Drop` bits of each candidate: uint8 (n,)."""
+        with schema.faults():
+            self._looked_up += len(candidates)
+            if self._snapshot is None and self._looked_up > DIRECT_CANDIDATES:
+                self._use_snapshot()
+            bits = self._bits(candidates.needles, 0)
+            for contract in self._contracts:
+                needles = Needles.of(contract.keys(candidates.blocks))
+                bits |= self._bits(needles, contract.code) & np.uint8(Drop.SUPPRESSED)
+        return bits
+
+    def _use_snapshot(self) -> None:
+        contracts = [0, *(contract.code for contract in self._contracts)]
+        self._snapshot = self._shelf.snapshot(self._source, contracts)
+        self._standing = replace(self._standing, snapshot=self._snapshot.name)
+        for contract in contracts:
+            moved = self._source.changed_since(self._snapshot.change, contract)
+            rows = [*moved, *_rows_of(self._source, contract, self._snapshot.unsettled(contract))]
+            self._changed[contract] = self._source.fold(_distinct(rows))
+
+    def _bits(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
+        """The bits of each row that the needles stand for."""
+        now = self._source.now
+        if self._snapshot is None:
+            table = self._source.fold(list(_rows_of(self._source, contract, _distinct_keys(needles))))
+            found = table.bits(table.subjects.find(needles.hi, needles.lo), now)
+        else:
+            table = self._snapshot.table(contract)
+            found = table.bits(table.subjects.find(needles.hi, needles.lo), now)
+            self._overrule(found, needles, self._changed[contract])
+        bits = np.empty_like(found)
+        bits[needles.order] = found
+        return bits
+
+    def _overrule(self, found: NDArray[np.uint8], needles: Needles, changed: Resolutions) -> None:
+        if len(changed):
+            rows = changed.subjects.find(needles.hi, needles.lo)
+            hits = np.flatnonzero(rows >= 0)
+            found[hits] = changed.bits(rows[hits], self._source.now)
+
+
+def _distinct_keys(needles: Needles) -> SortedSubjects:
+    if not len(needles):
+        return SortedSubjects.empty()
+    new = np.ones(len(needles), np.bool_)
+    new[1:] = (needles.hi[1:] != needles.hi[:-1]) | (needles.lo[1:] != needles.lo[:-1])
+    return SortedSubjects(needles.hi[new], needles.lo[new])
+
+
+def _rows_of(source: SnapshotSource, contract: int, keys: SortedSubjects) -> Iterator[NDArray[np.void]]:
+    """The events of some subjects, as known to the view."""
+    raw = subject_bytes(keys.hi, keys.lo).tobytes()
+    for start in range(0, len(keys), _KEYS_A_QUERY):
+        stop = min(start + _KEYS_A_QUERY, len(keys))
+        some = [raw[16 * row : 16 * row + 16] for row in range(start, stop)]
+        marks = ", ".join("?" * len(some))
+        cursor = source.db.execute(
+            f"SELECT {BULK_COLUMNS} FROM event"  # noqa: S608 - constants and question marks only
+            f" WHERE subject IN ({marks}) AND contract = ? AND change <= ?",
+            (*some, contract, source.change),
+        )
+        yield from bulk_rows(cursor)
+
+
+def _distinct(rows: list[NDArray[np.void]]) -> list[NDArray[np.void]]:
+    """The same events, each once: a subject may be both changed and unsettled."""
+    if not rows:
+        return rows
+    packed = np.concatenate(rows)
+    return [packed[np.unique(packed["change"], return_index=True)[1]]]

@@ -1,0 +1,334 @@
+"""Delimited text and one-number-a-line text, as batches of cells.
+
+Blocks are cut where a record ends and each block is parsed by Arrow on its own, so memory is bounded by
+the block whatever the file's size, and a fault in one block cannot move the records of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from contact_sanitizer.errors import IntakeError
+from contact_sanitizer.intake.batch import CellBatch
+from contact_sanitizer.intake.batching import BatchNumbering, blank_records
+from contact_sanitizer.intake.columns import ColumnWish
+from contact_sanitizer.intake.encoding import Piece, TextStream
+from contact_sanitizer.intake.layout import SAMPLE_RECORDS, Layout, find_header
+from contact_sanitizer.intake.limits import HARD_CELL_CHARS, HARD_RECORD_BYTES, Limits, cell_too_long
+from contact_sanitizer.intake.records import (
+    SampleRecord,
+    cut_records,
+    find_overlong,
+    is_blank,
+    open_record,
+    sample_records,
+)
+
+DELIMITERS = (",", "\t", ";", "|", "，")
+"""What may part the cells of a record, in order of preference."""
+
+_CONSTANT = 0.7
+_SAMPLE_BYTES = 256 << 10
+_UNLIKELY = bytes([0x1F, 0x1E, 0x1D, 0x1C, *range(0x01, 0x09), *range(0x0E, 0x1B), 0x7F])
+_BOM = b"\xef\xbb\xbf"
+
+
+class Separator:
+    """What parts cells, as the single byte that the parser needs.
+
+    One-column text has no delimiter and `，` has three bytes: for these a byte that the window does not
+    hold takes the place. `delimiter`: one of `DELIMITERS` or ''.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        self.delimiter = delimiter
+        self._written = delimiter.encode()
+
+    def prepare(self, window: bytes) -> tuple[bytes, bytes]:
+        """The window as the parser reads it, and the separating byte in it."""
+        if len(self._written) == 1:
+            return window, self._written
+        byte = next((bytes([code]) for code in _UNLIKELY if code not in window), None)
+        if byte is None:
+            raise IntakeError("file_binary", "the file is no text: it holds every control character")
+        return (window.replace(self._written, byte) if self._written else window), byte
+
+    def restore(self, text: bytes, byte: bytes) -> bytes:
+        """A part of a prepared window as it was."""
+        return text.replace(byte, self._written) if len(self._written) > 1 else text
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Block:
+    body: memoryview
+    byte: bytes
+    quoted: bool
+
+
+class DelimitedReader:
+    """The records of a text: a sample to decide the layout by, then batches.
+
+    Raises from the constructor and while reading: `encoding_invalid`, `quote_unterminated`,
+    `limit_cell_chars`, `limit_rows`, `file_binary`, and whatever the stream raises.
+    """
+
+    named = False
+
+    def __init__(
+        self, text: TextStream, wishes: Sequence[ColumnWish], limits: Limits, block_bytes: int
+    ) -> None:
+        self._text = text
+        self._limits = limits
+        self._block_bytes = block_bytes
+        self._queue: list[Piece] = []
+        self._head, self._records = self._read_head(wishes)
+        self.separator = Separator(self._records.delimiter)
+        self.sample = [record.cells for record in self._records.found]
+
+    def batches(self, layout: Layout) -> Iterator[CellBatch]:
+        """Every record after the header, in order."""
+        start = 0 if layout.header is None else self._records.found[layout.header].end
+        self._queue, self._head = [self._head[start:]], b""
+        numbering = BatchNumbering(1 if layout.header is None else 2, layout.bound, self._limits)
+        for block in self._blocks(numbering):
+            yield self._parse(block, layout, numbering)
+
+    def _read_head(self, wishes: Sequence[ColumnWish]) -> tuple[bytes, ChosenRecords]:
+        head, ended = self._read_to(_SAMPLE_BYTES)
+        size = _SAMPLE_BYTES
+        while True:
+            whole = ended and size >= len(head)
+            chosen = choose_records(head[:size], wishes, ended=whole)
+            if chosen.speaks or whole or size > HARD_RECORD_BYTES:
+                break
+            self._refuse_endless_head(head[:size])
+            size *= 2
+            if not ended:
+                more, ended = self._read_to(size - len(head))
+                head += more
+        if head.strip() and not chosen.found:
+            raise quote_unterminated(1)
+        return head, chosen
+
+    def _read_to(self, size: int) -> tuple[bytes, bool]:
+        parts: list[Piece] = []
+        while size > 0 and (block := self._text.read()):
+            parts.append(block)
+            size -= len(block)
+        return b"".join(parts), size > 0
+
+    def _refuse_endless_head(self, head: bytes) -> None:
+        if b"\n" not in head and b"\r" not in head:
+            self._limits.check_columns(max(head.count(delimiter.encode()) for delimiter in DELIMITERS))
+        refuse_endless(head, b"\0\0", 1)
+
+    def _blocks(self, numbering: BatchNumbering) -> Iterator[_Block]:
+        """Complete records, until the text ends."""
+        window, goal, ended = b"", self._block_bytes, False
+        while not ended:
+            window, ended = self._fill(window, goal)
+            if ended and window and not window.endswith((b"\n", b"\r")):
+                window += b"\n"
+            prepared, byte = self.separator.prepare(window)
+            cut = cut_records(prepared, byte)
+            sound = find_overlong(prepared, byte, cut.end)
+            if sound:
+                yield _Block(memoryview(prepared)[:sound], byte, cut.quoted)
+            if sound < cut.end:
+                raise cell_too_long(numbering.next_record)
+            tail = prepared[cut.end :]
+            if ended and tail:
+                raise quote_unterminated(numbering.next_record)
+            refuse_endless(tail, byte, numbering.next_record)
+            window = self.separator.restore(tail, byte)
+            goal = max(self._block_bytes, 2 * len(window))
+
+    def _fill(self, window: bytes, goal: int) -> tuple[bytes, bool]:
+        """A window of at least the goal, or of all that is left; whether that is so."""
+        parts: list[Piece] = [window]
+        missing = goal - len(window)
+        while missing > 0:
+            block = self._queue.pop() if self._queue else self._text.read()
+            if not block:
+                return b"".join(parts), True
+            if len(block) >= 2 * missing:
+                self._queue.append(block[missing:])
+                block = block[:missing]
+            parts.append(block)
+            missing -= len(block)
+        return b"".join(parts), False
+
+    def _parse(self, block: _Block, layout: Layout, numbering: BatchNumbering) -> CellBatch:
+        wanted = sorted({0, *layout.bound.values()})
+        parsed = _parse_block(block, layout.width, wanted)
+        blank = blank_records(list(parsed.columns.values()), parsed.count)
+        if blank.any() and len(wanted) < layout.width:
+            whole = _parse_block(block, layout.width, range(layout.width))
+            blank = blank_records(list(whole.columns.values()), whole.count)
+        columns = {index: self._restored(cells, block) for index, cells in parsed.columns.items()}
+        return numbering.batch(*_with_malformed(columns, blank, parsed))
+
+    def _restored(self, cells: pa.StringArray, block: _Block) -> pa.StringArray:
+        if not block.quoted or len(self.separator.delimiter.encode()) < 2:
+            return cells
+        return pc.replace_substring(cells, block.byte.decode(), self.separator.delimiter)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Parsed:
+    """The sound records' cells, and where the others stand.
+
+    `malformed`: places from 1, among all records that are no empty lines, of those with a wrong number of
+    cells; `blank`: of these the blank ones.
+    """
+
+    columns: dict[int, pa.StringArray]
+    count: int
+    malformed: list[int]
+    blank: list[int]
+
+
+def _parse_block(block: _Block, width: int, wanted: Sequence[int]) -> _Parsed:
+    malformed: list[int] = []
+    blank: list[int] = []
+    drop = str.maketrans("", "", '"' + block.byte.decode())
+
+    def note(row: csv.InvalidRow) -> str:
+        malformed.append(row.number)
+        if not row.text.translate(drop).strip() and _says_nothing(row.text, block.byte):
+            blank.append(row.number)
+        return "skip"
+
+    names = [str(index) for index in range(width)]
+    # the parser drops a byte-order mark at the start of a block, where it is content
+    body = _BOM + block.body if block.body[:3] == _BOM else block.body
+    table = csv.read_csv(
+        pa.BufferReader(pa.py_buffer(body)),
+        csv.ReadOptions(use_threads=False, block_size=len(body) + 1, column_names=names),
+        csv.ParseOptions(
+            delimiter=block.byte.decode(), newlines_in_values=block.quoted, invalid_row_handler=note
+        ),
+        csv.ConvertOptions(
+            column_types={str(index): pa.string() for index in wanted},
+            include_columns=[str(index) for index in wanted],
+            check_utf8=False,
+            strings_can_be_null=False,
+        ),
+    )
+    columns = {index: _one_array(table.column(place)) for place, index in enumerate(wanted)}
+    return _Parsed(columns, table.num_rows, malformed, blank)
+
+
+def _says_nothing(record: str, byte: bytes) -> bool:
+    return all(is_blank(found.cells) for found in sample_records(record, byte.decode(), 1, ended=True))
+
+
+def _one_array(column: pa.ChunkedArray) -> pa.StringArray:
+    return (
+        column.chunk(0)
+        if column.num_chunks == 1
+        else pa.concat_arrays([pa.array([], pa.string()), *column.chunks])
+    )
+
+
+def _with_malformed(
+    columns: dict[int, pa.StringArray], blank: NDArray[np.bool_], parsed: _Parsed
+) -> tuple[dict[int, pa.StringArray], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Columns, blank and malformed flags of all records, the malformed ones in their places."""
+    malformed = np.zeros(parsed.count + len(parsed.malformed), dtype=bool)
+    if not parsed.malformed:
+        return columns, blank, malformed
+    malformed[np.array(parsed.malformed) - 1] = True
+    every_blank = np.zeros(len(malformed), dtype=bool)
+    every_blank[~malformed] = blank
+    every_blank[np.array(parsed.blank, dtype=np.int64) - 1] = True
+    source = np.cumsum(~malformed) - 1
+    at = pa.array(source, mask=malformed)
+    return (
+        {index: pc.fill_null(cells.take(at), "") for index, cells in columns.items()},
+        every_blank,
+        malformed,
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChosenRecords:
+    """The delimiter ('' for one column) and the first records under it."""
+
+    delimiter: str
+    found: list[SampleRecord]
+
+    @property
+    def speaks(self) -> bool:
+        """Whether any record is not blank."""
+        return not all(is_blank(record.cells) for record in self.found)
+
+
+def choose_records(head: bytes, wishes: Sequence[ColumnWish], *, ended: bool) -> ChosenRecords:
+    """The delimiter that gives a constant number of cells above one, else one column.
+
+    A delimiter under which a wanted header stands alone in its cell goes before the others; among equals the
+    order of `DELIMITERS` decides. `ended`: the head is the whole file.
+    """
+    text = head.decode(errors="ignore")  # sound UTF-8 but for a last character that may be cut off
+    best = ChosenRecords("", _sample(text, "", ended=ended))
+    best_score = (_has_header(best.found, wishes, several=False), 0.0)
+    for delimiter in DELIMITERS:
+        if delimiter not in text:
+            continue
+        found = _sample(text, delimiter, ended=ended)
+        if found and not ChosenRecords(delimiter, found).speaks:
+            return ChosenRecords(delimiter, found)
+        header = _has_header(found, wishes, several=True)
+        score = (header, _constancy(found, header=header))
+        if score[1] and score > best_score:
+            best, best_score = ChosenRecords(delimiter, found), score
+    return best
+
+
+def _sample(text: str, delimiter: str, *, ended: bool) -> list[SampleRecord]:
+    return sample_records(text, delimiter, SAMPLE_RECORDS, ended=ended)
+
+
+def _has_header(found: Sequence[SampleRecord], wishes: Sequence[ColumnWish], *, several: bool) -> bool:
+    header = find_header([record.cells for record in found], wishes)
+    return header is not None and (len(found[header].cells) > 1) == several
+
+
+def _constancy(found: Sequence[SampleRecord], *, header: bool) -> float:
+    """The share of records that have the usual number of cells, from the first such record on.
+
+    0 where that number is one, or is not usual enough.
+    """
+    widths = [len(record.cells) for record in found if not is_blank(record.cells)]
+    several = [width for width in widths if width > 1]
+    if not several:
+        return 0.0
+    usual = max(several, key=lambda width: (several.count(width), width))
+    after = widths[widths.index(usual) :]
+    share = after.count(usual) / len(after)
+    enough = header or (share >= _CONSTANT and 2 * after.count(usual) >= len(widths))
+    return share if enough else 0.0
+
+
+def quote_unterminated(record: int) -> IntakeError:
+    """The refusal for a quote that opens in the record of this number and never closes."""
+    return IntakeError("quote_unterminated", f"a quote that opens in record {record} is never closed")
+
+
+def refuse_endless(tail: bytes, separator: bytes, record: int) -> None:
+    """Raises `limit_cell_chars` or `quote_unterminated` where an unfinished record is too long already."""
+    if len(tail) <= HARD_CELL_CHARS:
+        return
+    seen = open_record(tail, separator)
+    if seen.longest > HARD_CELL_CHARS:
+        raise quote_unterminated(record) if seen.in_quotes else cell_too_long(record)
+    if len(tail) > HARD_RECORD_BYTES:
+        raise IntakeError("limit_cell_chars", f"record {record} is longer than {HARD_RECORD_BYTES} bytes")

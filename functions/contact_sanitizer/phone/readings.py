@@ -1,0 +1,308 @@
+"""From columns of digits to numbers: `resolve.Resolver` on whole columns, where it can be certain.
+
+The same readings in the same order. A row that none of the simple readings settles (an alias form, a
+carrier code, two ways abroad) is not decided here; the per-row path is its definition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.phone.aliases import TRUNK_PREFIXES
+from contact_sanitizer.phone.lanes import Flags, Indices, Lanes
+from contact_sanitizer.phone.plan import ROOT, SYMBOLS, Plan
+from contact_sanitizer.reasons import Reason
+
+States = NDArray[np.int64]
+
+LONGEST_E164 = 15
+_PAIRS = SYMBOLS * SYMBOLS
+# National numbers of which `aliases.canonical` knows a second form: first digits and lengths (from, to).
+_ALIASED = {"52": ("1", 11, 11), "54": ("", 12, 13)}
+# What `aliases.without_carrier` may strip: first digits, and the lengths (from, to) of the whole.
+_CARRIERS: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "CN": tuple((prefix, 0, 15) for prefix in ("179", "12593", "12583", "12520", "10193", "10180")),
+    "BR": (("0", 13, 14), ("90", 14, 15)),
+}
+_HEADS = 1000
+_SHORTEST_HEAD = 3
+
+
+@dataclass(slots=True, repr=False)
+class Readings:
+    """What n digit strings are.
+
+    Where `decided`: `states`, the plan's state (its verdict is the row's), and `digits`, the E.164 digits
+    (meaningful where that verdict is a number).
+    """
+
+    digits: Lanes
+    states: States
+    decided: Flags
+
+    def __repr__(self) -> str:
+        return f"Readings({len(self.states)} rows)"
+
+    def settle(self, rows: Indices, digits: Lanes, states: States) -> None:
+        """Decide these rows."""
+        self.place(rows, digits, states)
+        self.decided[rows] = True
+
+    def place(self, rows: Indices, digits: Lanes, states: States) -> None:
+        """Set digits and states of these rows without deciding them."""
+        self.digits.assign(rows, digits)
+        self.states[rows] = states
+
+
+class PlanWalk:
+    """Steps columns of digits through the whole plan, from its root."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        # Next states already multiplied, in the type that NumPy indexes with: one addition and one look-up.
+        self._steps = plan.table.astype(np.int64) * SYMBOLS
+        self.numbers = plan.reasons == Reason.NONE
+
+    def states(self, digits: Lanes) -> States:
+        """int64 (n,): the state of every row after its digits."""
+        at = np.full(len(digits), ROOT * SYMBOLS, dtype=np.int64)
+        index = np.empty_like(at)
+        symbols = digits.symbols()
+        for column in range(digits.longest()):
+            np.add(at, symbols[:, column], out=index)
+            # Every index is in range; mode "clip" only spares the check and the copy that it needs.
+            np.take(self._steps, index, out=at, mode="clip")
+        return at // SYMBOLS
+
+
+class TerritoryWalk:
+    """Steps columns of digits from one state, two digits at a time."""
+
+    def __init__(self, plan: Plan, start: int) -> None:
+        table = plan.table.reshape(-1, SYMBOLS)
+        self._states = _reachable(table, start)
+        local = np.zeros(len(table), dtype=np.int64)
+        local[self._states] = np.arange(len(self._states))
+        single = local[table[self._states]]
+        # By state, second symbol, first symbol: the order in which `Lanes.pairs` packs them.
+        self._steps = single[single].transpose(0, 2, 1).reshape(-1) * _PAIRS
+        self._start = int(local[start]) * _PAIRS
+
+    def states(self, digits: Lanes) -> States:
+        """int64 (n,): the plan's state of every row after its digits."""
+        at = np.full(len(digits), self._start, dtype=np.int64)
+        index = np.empty_like(at)
+        for pair in digits.pairs()[: (digits.longest() + 1) // 2]:
+            np.add(at, pair, out=index)
+            np.take(self._steps, index, out=at, mode="clip")
+        return self._states[at // _PAIRS]
+
+
+def _reachable(table: NDArray[np.uint16], start: int) -> States:
+    found = np.array([start])
+    while True:
+        larger = np.unique(np.concatenate((found, table[found].reshape(-1))))
+        if len(larger) == len(found):
+            return found.astype(np.int64)
+        found = larger
+
+
+class ColumnResolver:
+    """Reads columns as `resolve.Resolver` reads one cell's digits (1 to 15 places)."""
+
+    def __init__(self, walk: PlanWalk, default_region: str) -> None:
+        plan = walk.plan
+        dialling = plan.region_info(default_region)
+        self._walk = walk
+        self._heads = _heads_of(plan)
+        self._code = str(dialling.country_code)
+        self._home = TerritoryWalk(plan, plan.start_of(dialling.country_code))
+        short_start = plan.short_start_of(default_region)
+        self._short = None if short_start is None else TerritoryWalk(plan, short_start)
+        self._trunks = _trunks(plan, default_region)
+        self._main_trunk = dialling.national_prefix
+        self._idd = ("00", *(literal for literal in dialling.idd if literal != "00"))
+        self._idd_heads = "".join(sorted({prefix[0] for prefix in self._idd}))
+        self._carriers = _CARRIERS.get(default_region, ())
+
+    def read(self, digits: Lanes, explicit: Flags, readable: Flags) -> Readings:
+        """The readable rows: digits after a `+` where `explicit`, else as the default region writes them.
+
+        Takes the default region's country code off explicit digits, in place: such rows are read with
+        the national ones.
+        """
+        rows = np.flatnonzero(explicit & readable)
+        at_home = digits.starts_with(self._code)[rows]
+        home, abroad = rows[at_home], rows[~at_home]
+        digits.assign(home, digits.rows(home).without_first(len(self._code)))
+        states = self._home.states(digits)
+        found = Readings(digits.prefixed(self._code), states, self._walk.numbers[states])
+        if len(abroad):
+            foreign = digits.rows(abroad)
+            found.place(abroad, foreign, self._walk.states(foreign))
+            found.decided[abroad] = self._walk.numbers[found.states[abroad]]
+        self._settle_open(found, digits, explicit, readable)
+        if found.digits.longest() > LONGEST_E164:
+            # A number that does not fit a block is not for columns.
+            found.decided &= (found.digits.lengths <= LONGEST_E164) | ~self._walk.numbers[found.states]
+        found.decided &= readable
+        return found
+
+    def _settle_open(self, found: Readings, digits: Lanes, explicit: Flags, readable: Flags) -> None:
+        """Read in other ways what is no number as it stands."""
+        rows = np.flatnonzero(readable & ~found.decided)
+        stated = explicit[rows]
+        international, national = rows[stated], rows[~stated]
+        if len(international):
+            doubt = self._heads.may_read_otherwise(found.digits.rows(international))
+            found.decided[international] = ~doubt
+        if len(national):
+            self._retry(found, national, digits.rows(national))
+
+    def _anywhere(self, digits: Lanes) -> States:
+        """The states of E.164 digits; those of the default region's country the quicker way."""
+        at_home = digits.starts_with(self._code)
+        if at_home.all():
+            return self._home.states(digits.without_first(len(self._code)))
+        states = np.empty(len(digits), dtype=np.int64)
+        home, abroad = np.flatnonzero(at_home), np.flatnonzero(~at_home)
+        states[home] = self._home.states(digits.rows(home).without_first(len(self._code)))
+        states[abroad] = self._walk.states(digits.rows(abroad))
+        return states
+
+    def _retry(self, found: Readings, rows: Indices, digits: Lanes) -> None:
+        """The other readings, in their order; a row leaves as soon as it is settled or in doubt."""
+        national = found.states[rows]
+        left = np.ones(len(rows), dtype=np.bool_)
+        for trunk in self._trunks:
+            self._try_form(found, rows, digits, left, trunk)
+        left &= ~self._may_be_alias(digits)
+        self._try_form(found, rows, digits, left, self._code)
+        for prefix in (
+            *(self._code + trunk for trunk in self._trunks),
+            *(t + self._code for t in self._trunks),
+        ):
+            self._try_form(found, rows, digits, left, prefix)
+        left &= ~self._may_be_carried(digits)
+        self._try_abroad(found, rows, digits, left)
+        self._refuse(found, rows, digits, left, national)
+
+    def _try_form(self, found: Readings, rows: Indices, digits: Lanes, left: Flags, prefix: str) -> None:
+        """Settle the rows that are a number of the default region after `prefix`."""
+        chosen = np.flatnonzero(left & digits.starts_with(prefix))
+        if not len(chosen):
+            return
+        rest = digits.rows(chosen).without_first(len(prefix))
+        states = self._home.states(rest)
+        numbers = np.flatnonzero(self._walk.numbers[states])
+        found.settle(rows[chosen[numbers]], rest.rows(numbers).prefixed(self._code), states[numbers])
+        left[chosen[numbers]] = False
+
+    def _may_be_alias(self, digits: Lanes) -> Flags:
+        doubt = np.zeros(len(digits), dtype=np.bool_)
+        lead, shortest, longest = _ALIASED.get(self._code, ("", 1, 0))
+        for prefix in ("", *self._trunks, self._code, *(self._code + trunk for trunk in self._trunks)):
+            rest = digits.lengths - len(prefix)
+            doubt |= (rest >= shortest) & (rest <= longest) & digits.starts_with((prefix + lead)[:8])
+        return doubt
+
+    def _may_be_carried(self, digits: Lanes) -> Flags:
+        doubt = np.zeros(len(digits), dtype=np.bool_)
+        for carrier, shortest, longest in self._carriers:
+            fits = (digits.lengths >= shortest) & (digits.lengths <= longest)
+            doubt |= fits & digits.starts_with(carrier)
+        return doubt
+
+    def _try_abroad(self, found: Readings, rows: Indices, digits: Lanes, left: Flags) -> None:
+        """Settle what is a number after exactly one international prefix; other such rows are in doubt."""
+        chosen = np.flatnonzero(left & digits.starts_with_any(self._idd_heads))
+        if not len(chosen):
+            return
+        candidates = digits.rows(chosen)
+        numbers = np.zeros(len(chosen), dtype=np.int64)
+        touched, doubt = np.zeros(len(chosen), dtype=np.bool_), np.zeros(len(chosen), dtype=np.bool_)
+        for prefix in self._idd:
+            at = np.flatnonzero(candidates.starts_with(prefix))
+            rest = candidates.rows(at).without_first(len(prefix))
+            states = self._anywhere(rest)
+            good = self._walk.numbers[states]
+            found.place(rows[chosen[at[good]]], rest.rows(np.flatnonzero(good)), states[good])
+            numbers[at] += good
+            touched[at] = True
+            doubt[at] |= ~good & self._heads.may_read_otherwise(rest)
+        found.decided[rows[chosen]] = (numbers == 1) & ~doubt
+        left[chosen[touched]] = False
+
+    def _refuse(self, found: Readings, rows: Indices, digits: Lanes, left: Flags, national: States) -> None:
+        """Why the rows that are left are no number: a short code, or the reason of one reading."""
+        chosen = np.flatnonzero(left)
+        if not len(chosen):
+            return
+        refused, states = digits.rows(chosen), national[chosen]
+        if self._main_trunk:
+            after = np.flatnonzero(refused.starts_with(self._main_trunk))
+            rest = refused.rows(after).without_first(len(self._main_trunk))
+            states[after] = self._home.states(rest)
+        reasons = self._walk.plan.reasons[national[chosen]]
+        abroad = np.flatnonzero((reasons == Reason.TOO_LONG) & refused.starts_with(self._code))
+        states[abroad] = self._anywhere(refused.rows(abroad))
+        if self._short is not None:
+            short = self._short.states(refused)
+            states = np.where(self._walk.plan.reasons[short] == Reason.SHORT_CODE, short, states)
+        found.states[rows[chosen]] = states
+        found.decided[rows[chosen]] = True
+
+
+class _Heads:
+    """By the first three digits: the country code and the digits that allow another explicit reading."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._code_bits = np.zeros(_HEADS, dtype=np.uint64)
+        self._codes = np.zeros(_HEADS, dtype=np.uint64)
+        self._masks = np.zeros(_HEADS, dtype=np.uint64)
+        self._trunk_digits = np.zeros(_HEADS, dtype=np.int64)
+        self._aliased = np.zeros(_HEADS, dtype=np.bool_)
+        for head in range(_HEADS):
+            self._fill(plan, head, plan.country_code(f"{head:03d}"))
+
+    def _fill(self, plan: Plan, head: int, country_code: int) -> None:
+        if not country_code:
+            return
+        code = str(country_code)
+        self._code_bits[head] = 8 * len(code)
+        self._codes[head] = int.from_bytes(code.encode(), "little")
+        self._masks[head] = (1 << 8 * len(code)) - 1
+        self._aliased[head] = code in _ALIASED
+        for trunk in _trunks(plan, plan.country_codes[country_code]):
+            self._trunk_digits[head] |= 1 << int(trunk[0])
+
+    def may_read_otherwise(self, digits: Lanes) -> Flags:
+        """True where the per-row path has readings beside the digits themselves."""
+        symbols = (digits.low & np.uint64(0x0F0F0F)).astype(np.int64)
+        head = (symbols & 15) * 100 + ((symbols >> 8) & 15) * 10 + (symbols >> 16)
+        rest = digits.low >> self._code_bits[head]
+        # An empty rest reads as digit 0 here: a doubt more, never one less.
+        trunk = (self._trunk_digits[head] >> (rest & np.uint64(15)).astype(np.int64)) & 1
+        again = (rest & self._masks[head]) == self._codes[head]
+        zeros = (rest & np.uint64(0xFFFF)) == np.uint64(0x3030)
+        leading = digits.starts_with("0")
+        doubt: Flags = (trunk != 0) | again | zeros | leading | self._aliased[head]
+        return doubt | (digits.lengths <= _SHORTEST_HEAD)
+
+
+def _trunks(plan: Plan, region: str) -> tuple[str, ...]:
+    """As `resolve.Resolver` takes them: the metadata's prefix, then the others in use."""
+    try:
+        prefix = plan.region_info(region).national_prefix
+    except KeyError:
+        return ()
+    return ((prefix,) if prefix else ()) + TRUNK_PREFIXES.get(region, ())
+
+
+@cache
+def _heads_of(plan: Plan) -> _Heads:
+    return _Heads(plan)

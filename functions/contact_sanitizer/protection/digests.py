@@ -1,0 +1,33 @@
+"""The keyed digest of an upload: says later whether a file is the one that was meant.
+
+A bare digest of a short list could be found by trying numbers; a keyed one cannot without the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from contact_sanitizer.protection.associated import Use, associated_data
+from contact_sanitizer.protection.keyring import LOOKUP_BYTES, Keyring, hkdf_sha256
+
+
+class UploadDigest:
+    """BLAKE2b-256 (RFC 7693, keyed) of the bytes given so far; the same over every rotation.
+
+    The key is HKDF-SHA-256 of the tenant's `hash` key with info `contact-sanitizer/upload-digest/v1|TENANT`.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, keyring: Keyring) -> None:
+        info = associated_data(Use.DIGEST, keyring.tenant)
+        key = hkdf_sha256(keyring.lookup.hash, salt=None, info=info, size=LOOKUP_BYTES)
+        self._state = hashlib.blake2b(digest_size=32, key=key)
+
+    def update(self, content: bytes | memoryview) -> None:
+        """Take the next bytes of the file."""
+        self._state.update(content)
+
+    def hexdigest(self) -> str:
+        """64 lower-case hex characters for everything taken so far; more may follow."""
+        return self._state.hexdigest()

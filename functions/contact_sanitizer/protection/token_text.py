@@ -1,0 +1,120 @@
+"""The token as text: `ct_` and 50 characters of unpadded base64url (RFC 4648, 5), and nothing else.
+
+296 bits in 50 characters: the last 4 bits are unused and zero. Text is made four pairs of characters
+at a time: a pair stands for 12 bits, 4 pairs for 48 bits or 6 bytes, and each step below runs over a
+whole slab of tokens. That is about twice as fast as one bulk call of `binascii`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from contact_sanitizer.protection.wire import WIRE_BYTES
+
+TOKEN_MARK = "ct_"  # noqa: S105  # the public mark of a token
+TOKEN_CHARS = 53
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_MARK = np.frombuffer(TOKEN_MARK.encode(), np.uint8)
+_SLAB_ROWS = 4096
+_SEXTETS = 6  # 6 times 6 bytes or 8 characters; 1 byte or 2 characters follow
+_TEXT = np.dtype([("mark", "V3"), ("body", "V8", _SEXTETS), ("end", "V2")])
+_WIRE = np.dtype([("body", "V6", _SEXTETS), ("end", "u1")])
+_PADDED = np.dtype([("bytes", "V6"), ("rest", "V2")])
+_NO_PAIR = 0xFFFF
+_TWELVE = np.uint64(0x0FFF)
+_NOT_TWELVE = np.uint64(0xF000F000F000F000)
+
+
+def write_tokens(wires: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The text of each wire form (n, 37), ASCII, shape (n, 53)."""
+    text = np.empty(len(wires), _TEXT)
+    text["mark"] = np.void(TOKEN_MARK.encode())
+    records = np.ascontiguousarray(wires).view(_WIRE).ravel()
+    for start in range(0, len(wires), _SLAB_ROWS):
+        slab = slice(start, start + _SLAB_ROWS)
+        text["body"][slab] = _encode(records["body"][slab])
+        text["end"][slab] = _PAIRS.take(records["end"][slab].astype(np.intp) << 4).view("V2")
+    return text.view(np.uint8).reshape(-1, TOKEN_CHARS)
+
+
+def read_tokens(tokens: Sequence[str] | pa.StringArray) -> NDArray[np.uint8]:
+    """The wire forms (n, 37) of `tokens`; zeros for any text that `write_tokens` cannot have written."""
+    cells = tokens if isinstance(tokens, pa.StringArray) else _strings(tokens)
+    wires = np.zeros((len(cells), WIRE_BYTES), np.uint8)
+    rows = np.flatnonzero(np.diff(_offsets(cells)) == TOKEN_CHARS)
+    text = _fixed_width(cells if len(rows) == len(cells) else cells.take(pa.array(rows)))
+    for start in range(0, len(rows), _SLAB_ROWS):
+        slab = slice(start, start + _SLAB_ROWS)
+        wires[rows[slab]] = _decode(text[slab])
+    return wires
+
+
+def _encode(body: NDArray[np.void]) -> NDArray[np.void]:
+    padded = np.zeros(body.shape, _PADDED)
+    padded["bytes"] = body
+    bits = padded.view(">u8").astype(np.uint64) >> np.uint64(16)
+    # The first 12 bits go to the lowest lane, which little-endian memory holds first.
+    lanes = bits >> np.uint64(36)
+    for shift, lane in ((24, 16), (12, 32), (0, 48)):
+        lanes |= ((bits >> np.uint64(shift)) & _TWELVE) << np.uint64(lane)
+    return _PAIRS.take(lanes.astype("<u8", copy=False).view("<u2"), mode="clip").view("V8")
+
+
+def _decode(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The wire forms of texts of the right length; zeros where a character is wrong."""
+    records = np.ascontiguousarray(text).view(_TEXT).ravel()
+    lanes = _VALUES.take(np.ascontiguousarray(records["body"]).view("<u2"), mode="clip").view("<u8")
+    bits = (lanes & _TWELVE) << np.uint64(36)
+    for shift, lane in ((24, 16), (12, 32), (0, 48)):
+        bits |= ((lanes >> np.uint64(lane)) & _TWELVE) << np.uint64(shift)
+    end = _VALUES.take(np.ascontiguousarray(records["end"]).view("<u2"))
+    wires = np.empty(len(text), _WIRE)
+    wires["body"] = (bits << np.uint64(16)).astype(">u8").view(_PADDED)["bytes"]
+    wires["end"] = end >> 4
+    # A wrong pair has its upper bits set, so `end & 0xF00F` also catches unused bits that are not zero.
+    sound: NDArray[np.bool_] = ~(lanes & _NOT_TWELVE).any(axis=1) & (end & 0xF00F == 0)
+    for column, char in enumerate(_MARK):
+        sound &= text[:, column] == char
+    found = wires.view(np.uint8).reshape(-1, WIRE_BYTES)
+    found[~sound] = 0
+    return found
+
+
+def _strings(tokens: Sequence[str]) -> pa.StringArray:
+    """The tokens as an array; one that is not ASCII is no token, and may not even be encodable."""
+    return pa.array([token if token.isascii() else "" for token in tokens], pa.string())
+
+
+def _offsets(cells: pa.StringArray) -> NDArray[np.int32]:
+    if not len(cells):
+        return np.zeros(1, np.int32)
+    return np.frombuffer(cells.buffers()[1], np.int32)[cells.offset : cells.offset + len(cells) + 1]
+
+
+def _fixed_width(cells: pa.StringArray) -> NDArray[np.uint8]:
+    if not len(cells):
+        return np.empty((0, TOKEN_CHARS), np.uint8)
+    offsets = _offsets(cells)
+    return np.frombuffer(cells.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(-1, TOKEN_CHARS)
+
+
+def _pairs() -> NDArray[np.uint16]:
+    """For each 12-bit value its two characters, as a little-endian number."""
+    chars = np.frombuffer(_ALPHABET, np.uint8).astype(np.uint16)
+    return (chars[:, None] | chars << 8).ravel().astype("<u2")
+
+
+def _values(pairs: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The way back from two characters; `_NO_PAIR` for all others."""
+    values = np.full(1 << 16, _NO_PAIR, "<u2")
+    values[pairs] = np.arange(len(pairs))
+    return values
+
+
+_PAIRS = _pairs()
+_VALUES = _values(_PAIRS)

@@ -1,0 +1,98 @@
+"""What goes into a registry and what comes out of it, apart from verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.errors import RegistryError
+from contact_sanitizer.screening.consent import ConsentEvent
+from contact_sanitizer.screening.subjectruns import Needles
+from contact_sanitizer.screening.suppression import SuppressionEntry, SuppressionEvent
+
+Event = ConsentEvent | SuppressionEvent
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Candidates:
+    """A batch to screen: the subjects, sorted once for all that is looked up, and the blocks, uint8 (n, 16).
+
+    Blocks serve foreign hashed lists only.
+    """
+
+    needles: Needles
+    blocks: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, subjects: NDArray[np.uint8], blocks: NDArray[np.uint8]) -> Candidates:
+        """Candidates from subjects and blocks, uint8 (n, 16) each, row by row the same people.
+
+        Raises `RegistryError("number_refused")` for other shapes.
+        """
+        for array in (subjects, blocks):
+            if array.dtype != np.uint8 or array.shape != (len(subjects), 16):
+                raise RegistryError("number_refused", "Candidates are 16 bytes a row, and as many blocks.")
+        return cls(Needles.of(subjects), blocks)
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __repr__(self) -> str:
+        return f"Candidates({len(self)})"
+
+
+class Outcome(StrEnum):
+    """What became of one event; the word is public."""
+
+    RECORDED = "recorded"
+    ALREADY_THERE = "already_there"
+    NOTHING_TO_REMOVE = "refused:nothing_to_remove"
+    NO_REMOVAL_ASKED = "refused:no_removal_asked"
+    SECOND_PERSON_NEEDED = "refused:second_person_needed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportMark:
+    """How far an import has come, written in the same transaction as its events.
+
+    `import_id` names the file, its kind and its options, `done_rows` how many of its records are dealt with.
+    With `finished_at` the registers of `scopes` count as loaded at that moment.
+    """
+
+    import_id: str
+    done_rows: int
+    finished_at: int | None = None
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The outcome of each event, in order, and the registry's change number afterwards."""
+
+    outcomes: tuple[Outcome, ...]
+    change: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonHistory:
+    """All that is recorded about one person, in the order of recording, and the entries that follow."""
+
+    consents: tuple[ConsentEvent, ...]
+    suppressions: tuple[SuppressionEvent, ...]
+    entries: tuple[SuppressionEntry, ...]
+
+    def __repr__(self) -> str:
+        return f"PersonHistory({len(self.consents)} consents, {len(self.suppressions)} suppressions)"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryStanding:
+    """What verdicts rest on: change number, snapshot (None: read directly), when registers were loaded."""
+
+    change: int
+    snapshot: str | None
+    loaded_at: Mapping[str, int]

@@ -1,0 +1,129 @@
+"""Every way of reading a registry gives the verdict that the definitions give."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contact_sanitizer.embedded.registry import SqliteRegistry
+from contact_sanitizer.ports import Registry
+from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus, Standing, fold
+from contact_sanitizer.screening.recording import Candidates, Event
+from contact_sanitizer.screening.rule import Rule
+from contact_sanitizer.screening.suppression import (
+    SuppressionAct,
+    SuppressionEvent,
+    SuppressionReason,
+    suppressed_until,
+)
+from contact_sanitizer.screening.verdict import STANDING_BITS, Drop
+
+LARGE = 25_000
+
+
+def open_sqlite(folder: Path) -> AbstractContextManager[Registry]:
+    return SqliteRegistry.open(folder / "registry.sqlite", folder / "snapshots", create=True)
+
+
+REGISTRIES: dict[str, Callable[[Path], AbstractContextManager[Registry]]] = {"sqlite": open_sqlite}
+
+PEOPLE = [bytes([7] * 8 + [n] * 8) for n in range(4)] + [bytes([n] * 16) for n in range(3)]
+
+MOMENTS = st.one_of(st.none(), st.integers(0, 9))
+RECORDED = st.integers(0, 9)
+NAMES = st.sampled_from(["", "a", "b"])
+GRANTS = st.builds(
+    ConsentEvent,
+    st.sampled_from(PEOPLE),
+    st.just(ConsentStatus.GRANTED),
+    RECORDED,
+    st.sampled_from(["m", "n"]),
+    st.just("sms"),
+    NAMES,
+    effective_at=MOMENTS,
+    expires_at=MOMENTS,
+)
+WITHDRAWALS = st.builds(
+    ConsentEvent,
+    st.sampled_from(PEOPLE),
+    st.just(ConsentStatus.WITHDRAWN),
+    RECORDED,
+    st.sampled_from(["", "m", "n"]),
+    st.sampled_from(["", "sms", "voice"]),
+    NAMES,
+    effective_at=MOMENTS,
+)
+ACTS = st.builds(
+    SuppressionEvent,
+    st.sampled_from(PEOPLE),
+    st.sampled_from([SuppressionAct.ADDED, SuppressionAct.ADDED, *SuppressionAct]),
+    st.sampled_from(["global", "tenant", "sender:a", "sender:b"]),
+    st.sampled_from([SuppressionReason.OPTED_OUT, SuppressionReason.REGULATOR]),
+    RECORDED,
+    st.sampled_from(["ann", "bob"]),
+    why=st.just("asked"),
+    expires_at=MOMENTS,
+)
+HISTORIES = st.lists(st.one_of(GRANTS, WITHDRAWALS, ACTS), max_size=14)
+RULES = st.builds(
+    Rule,
+    st.just("m"),
+    st.just("sms"),
+    st.sampled_from([None, "a"]),
+    scopes=st.sampled_from([frozenset({"global"}), frozenset({"global", "tenant", "sender"})]),
+)
+
+
+def candidates_of(people: Sequence[bytes]) -> Candidates:
+    """These subjects as candidates with blocks that are on no list."""
+    subjects = np.frombuffer(b"".join(people), np.uint8).reshape(-1, 16)
+    return Candidates.of(subjects, np.zeros_like(subjects))
+
+
+def defined_bits(subject: bytes, events: Sequence[Event], rule: Rule, now: int) -> int:
+    """The verdict on one person straight from the definitions."""
+    own = [e for e in events if e.subject == subject]
+    state = fold([e for e in own if isinstance(e, ConsentEvent)], rule, now)
+    until = suppressed_until([e for e in own if isinstance(e, SuppressionEvent)], rule)
+    bits = 0 if state.standing is Standing.GRANTED else int(STANDING_BITS[state.standing])
+    return bits | (Drop.SUPPRESSED if now < until else 0)
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(HISTORIES, HISTORIES, RULES, st.integers(0, 12), st.integers(0, 6))
+def test_every_way_of_reading_agrees_with_the_definitions(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: list[Event],
+    since: list[Event],
+    rule: Rule,
+    now: int,
+    earlier: int,
+) -> None:
+    for open_registry in REGISTRIES.values():
+        with open_registry(tmp_path_factory.mktemp("registry")) as registry:
+            _check_readings(registry, (before, since), rule, now, earlier)
+
+
+def _check_readings(
+    registry: Registry, events: tuple[list[Event], list[Event]], rule: Rule, now: int, earlier: int
+) -> None:
+    people = [*PEOPLE, b"nobody" + bytes(10)]
+    many = candidates_of(people * (1 + LARGE // len(people)))
+    registry.record(events[0])
+    with registry.screening(rule, max(0, now - earlier)) as old:
+        old.screen(many)  # leaves a snapshot behind, of an earlier moment
+    registry.record(events[1])
+    histories = [registry.history(person) for person in people]
+    recorded: list[Event] = []
+    for history in histories:
+        recorded += [*history.consents, *history.suppressions]
+    expected = [defined_bits(person, recorded, rule, now) for person in people]
+    with registry.screening(rule, now) as screening:
+        assert screening.screen(candidates_of(people)).tolist() == expected
+        assert screening.standing.snapshot is None
+        assert screening.screen(many).tolist()[: len(people)] == expected
+        assert screening.standing.snapshot is not None
