@@ -2,6 +2,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,47 @@ def test_every_damaged_page_is_either_noticed_or_harmless(tmp_path: Path) -> Non
             assert set(verdicts) <= {Drop.SUPPRESSED | Drop.CONSENT_MISSING}
     assert len(codes) > 5
     assert set(codes) == {"registry_damaged"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM term",
+        "UPDATE event SET kind = 9",
+        "UPDATE event SET kind = 300",
+        "UPDATE event SET term = 99",
+        "UPDATE event SET term = -1",
+        "UPDATE term SET reason = 'whim'",
+        "UPDATE contract SET code = 77",
+    ],
+)
+@pytest.mark.parametrize("size", [10, 25_000])
+def test_events_that_cannot_be_understood_release_nobody(tmp_path: Path, damage: str, size: int) -> None:
+    people = numbered(size)
+    removal = replace(block(people[0].tobytes()), act=SuppressionAct.REMOVED, why="asked", recorded_by="ann")
+    foreign = replace(block(people[1].tobytes()), contract=2)
+    with open_registry(tmp_path) as registry:
+        registry.record([block(people[0].tobytes()), removal, foreign])
+    with sqlite3.connect(tmp_path / "registry.sqlite") as db:
+        db.execute(damage)
+    db.close()
+    with open_registry(tmp_path) as registry, pytest.raises(RegistryError) as caught:
+        screen(registry, people)
+    assert caught.value.code in {"registry_damaged", "contract_unknown"}
+
+
+def test_an_interrupted_bulk_load_is_completed_by_the_next_opening(tmp_path: Path) -> None:
+    people = numbered(500)
+    with open_registry(tmp_path) as registry, pytest.raises(KeyboardInterrupt):
+        registry.record_bulk_consents(people, _interrupt, grant())
+    with open_registry(tmp_path) as registry:
+        index = "SELECT count(*) FROM sqlite_schema WHERE name = 'event_of_subject'"
+        assert registry._db.execute(index).fetchone() == (1,)
+        assert registry.record([grant(), grant()]).outcomes == (Outcome.RECORDED, Outcome.ALREADY_THERE)
+
+
+def _interrupt(_start: int, _stop: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    raise KeyboardInterrupt
 
 
 def test_a_killed_process_leaves_whole_batches_only(tmp_path: Path) -> None:

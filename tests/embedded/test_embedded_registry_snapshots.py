@@ -53,6 +53,10 @@ def kept(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "snapshots").iterdir())
 
 
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "checked.json"}
+
+
 def test_a_snapshot_serves_later_jobs(registry: SqliteRegistry, tmp_path: Path) -> None:
     bits, name = screen(registry)
     assert bits.tolist() == [0] * KNOWN + [Drop.CONSENT_MISSING] * (len(PEOPLE) - KNOWN)
@@ -119,6 +123,18 @@ def test_a_damaged_snapshot_is_made_anew(
     assert path.read_bytes() == whole
 
 
+def test_a_copied_snapshot_is_checked_before_use(registry: SqliteRegistry, tmp_path: Path) -> None:
+    expected, name = screen(registry)
+    folder = tmp_path / "snapshots" / name
+    marks = (folder / "checked.json").read_bytes()
+    column = folder / "0-otherwise"
+    column.rename(tmp_path / "aside")
+    column.write_bytes(bytes(len((tmp_path / "aside").read_bytes())))
+    assert screen(registry)[0].tolist() == expected.tolist()
+    assert column.read_bytes() == (tmp_path / "aside").read_bytes()
+    assert (folder / "checked.json").read_bytes() != marks
+
+
 @pytest.mark.parametrize("field", ["change", "rule", "anchor", "built_at", "format", "sha256", "columns"])
 def test_a_changed_header_is_not_believed(registry: SqliteRegistry, tmp_path: Path, field: str) -> None:
     expected, name = screen(registry)
@@ -172,8 +188,8 @@ def test_a_registry_of_many_shards_gives_the_same_snapshot(
     registry.record([block(person) for person in PEOPLE[:100]])
     expected, name = screen(registry)
     folder = tmp_path / "snapshots" / name
-    one_shard = {path.name: path.read_bytes() for path in folder.iterdir()}
+    one_shard = written(folder)
     (folder / "header.json").unlink()
     monkeypatch.setattr(snapshots, "_EVENTS_A_SHARD", 200)
     assert screen(registry)[0].tolist() == expected.tolist()
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == one_shard
+    assert written(folder) == one_shard

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contact_sanitizer.errors import IntakeError
-from contact_sanitizer.intake.delimited import DELIMITERS
+from contact_sanitizer.intake.delimiters import DELIMITERS
 from contact_sanitizer.intake.limits import HARD_CELL_CHARS
 from contact_sanitizer.intake.listfile import ColumnWish, Limits, ReadOptions, Role, open_list
 from contact_sanitizer.reasons import Reason
@@ -171,6 +171,23 @@ def test_a_ten_megabyte_cell_refuses_the_file(read: Read, where: str) -> None:
     body = (HEADER + "1,a,b\n" + where.format("x" * 10_000_000)).encode()
     with pytest.raises(IntakeError, match=r"(limit_cell_chars|quote_unterminated): .*record 3 "):
         read(body)
+
+
+def test_a_cell_above_the_cap_refuses_the_file_even_where_nobody_wants_it(read: Read) -> None:
+    body = (HEADER + "1,a,b\n,,\n2," + "x" * (HARD_CELL_CHARS + 1) + ",c\n3,d,e\n").encode()
+    with pytest.raises(IntakeError, match=r"limit_cell_chars: record 3 "):
+        read(body)
+
+
+def test_a_record_of_many_quoted_cells_with_line_ends_is_cut_at_its_end_alone(read: Read) -> None:
+    columns = 300
+    header = ",".join(["phone", *(f"c{number}" for number in range(1, columns))])
+    records = [",".join([str(number), *['"a\nb"'] * (columns - 1)]) for number in range(20)]
+    body = "\n".join([header, *records]).encode()
+    for size in (100, 1_000, 3_000, 1 << 20):
+        outcome = read(body, (PHONE, ColumnWish("c299")), ReadOptions(batch_bytes=size))
+        assert outcome.phones == [str(number) for number in range(20)]
+        assert set(outcome.cells["c299"]) == {"a\nb"}
 
 
 def test_a_long_cell_flaws_its_record_alone(read: Read) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.encoding import TextStream, known_encoding, utf8_fault
 from contact_sanitizer.intake.listfile import ColumnWish, ReadOptions, Role
+from contact_sanitizer.intake.sniff import HEAD_BYTES
 
 Read = Callable[..., Any]
 
@@ -21,6 +22,9 @@ WISHES = (ColumnWish("phone", Role.PHONE), ColumnWish("name"))
 TEXT = "phone,name\n13812345678,张三\n13812345679,欧阳锋\n13812345670,𠮷田\n"
 PHONES = ["13812345678", "13812345679", "13812345670"]
 NAMES = ["张三", "欧阳锋", "𠮷田"]
+FIRST = "x" * HEAD_BYTES
+"""As much as the first block holds at least: what follows comes in blocks of the size asked for."""
+
 LARGE = "".join(f"138{number:08d},张三\n" for number in range(60_000))
 
 
@@ -138,6 +142,7 @@ def test_every_named_encoding_gives_the_text_back_at_every_block_size(
 ) -> None:
     expected = text.removeprefix("\ufeff").encode()
     assert text_of(text.encode(encoding), encoding, size) == expected
+    assert text_of((FIRST + text).encode(encoding), encoding, size) == (FIRST + text).encode()
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
@@ -152,3 +157,15 @@ def test_utf8_is_strict_and_the_offset_is_that_of_the_first_fault(content: bytes
             text_of(content, "utf-8", size)
     else:
         assert text_of(content, "utf-8", size) == content.removeprefix(codecs.BOM_UTF8)
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(content=st.binary(max_size=12) | TEXTS.map(str.encode), size=st.integers(1, 9))
+def test_utf8_is_as_strict_where_blocks_split_its_characters(content: bytes, size: int) -> None:
+    whole = FIRST.encode() + content
+    fault = utf8_fault(whole)
+    if fault is None:
+        assert text_of(whole, "utf-8", size) == whole
+    else:
+        with pytest.raises(IntakeError, match=r"encoding_invalid: .* offset \d+ "):
+            text_of(whole, "utf-8", size)

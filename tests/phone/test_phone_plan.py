@@ -71,7 +71,10 @@ def said_by_phonenumbers(country_code: int, national: str) -> tuple[str, str] | 
     number = as_number(country_code, national)
     region = phonenumbers.region_code_for_number(number)
     kind = phonenumbers.number_type(number)
-    assert phonenumbers.is_valid_number(number) == (region is not None and kind != PhoneNumberType.UNKNOWN)
+    if int(national) % 8 == 0:
+        # The same work over again for phonenumbers, and as much time as all the rest.
+        valid = region is not None and kind != PhoneNumberType.UNKNOWN
+        assert phonenumbers.is_valid_number(number) == valid
     if region is None or kind == PhoneNumberType.UNKNOWN:
         return None
     return PhoneNumberType.to_string(kind), region

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
+from contact_sanitizer.errors import PolicyError
 from contact_sanitizer.phone.cells import CellReader
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.plan import load_plan
@@ -170,11 +171,16 @@ def drawn(region: str, rng: random.Random, count: int) -> list[str]:
 # --- comparing the two paths
 
 
+@cache
+def paths(rules: NumberRules) -> tuple[VectorReader, CellReader]:
+    return VectorReader(load_plan(), rules), CellReader(load_plan(), rules)
+
+
 def compare(cells: list[str], rules: NumberRules) -> int:
     """The number of cells decided by columns; fails at the first that differs."""
     plan = load_plan()
-    result = VectorReader(plan, rules).read(pa.array(cells, pa.string()))
-    reader = CellReader(plan, rules)
+    columns, reader = paths(rules)
+    result = columns.read(pa.array(cells, pa.string()))
     undecided = set(result.undecided.tolist())
     for row, cell in enumerate(cells):
         if row in undecided:
@@ -199,7 +205,7 @@ def said_nothing(result: VectorResult, row: int) -> bool:
 def check(cells: int, seed: int) -> float:
     """Compare both paths on at least so many generated cells of all regions; the share decided by columns."""
     rng, decided, total = seeded(seed), 0, 0
-    anywhere = [*REGIONS, *LARGE * 10]
+    anywhere = [*REGIONS, *LARGE * 4]
     each = cells // len(anywhere) + 1
     for turn, region in enumerate(anywhere):
         regions = frozenset({region}) if turn % 5 == 0 else frozenset()
@@ -264,6 +270,13 @@ def test_the_ordinary_spellings_of_a_large_country_are_decided_by_columns(region
     assert compare(cells, rules_for(region)) == len(cells)
 
 
+@pytest.mark.parametrize("cell", ["006838888888", "+6838888888", "868888888", "0", "860", "86-13888888888"])
+def test_a_number_that_nobody_has_is_found_in_every_spelling(cell: str) -> None:
+    for region in ("CN", "US"):
+        compare([cell] * 3, rules_for(region))
+    assert VectorReader(load_plan(), rules_for("CN")).read(pa.array([cell])).reasons[0] == Reason.PLACEHOLDER
+
+
 def test_slices_large_strings_and_empty_columns_are_read() -> None:
     reader = VectorReader(load_plan(), rules_for("CN"))
     cells = ["x", "13812345678", "+86 138-1234-5678", "13812345678.0"]
@@ -281,6 +294,12 @@ def test_columns_longer_than_one_stretch_are_read_in_order() -> None:
     assert result.undecided.tolist() == list(range(2, 80_000, 4))
     assert (result.reasons.reshape(-1, 4) == [Reason.NONE, Reason.EMPTY, 0, Reason.TOO_SHORT]).all()
     assert (result.blocks.reshape(-1, 4, 16).any(axis=2) == [True, False, False, False]).all()
+
+
+def test_an_unknown_default_region_is_refused_by_the_policy_s_name() -> None:
+    with pytest.raises(PolicyError) as caught:
+        VectorReader(load_plan(), rules_for("XX"))
+    assert caught.value.code == "policy_invalid"
 
 
 def test_nothing_of_a_cell_is_in_a_repr() -> None:

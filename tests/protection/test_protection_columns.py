@@ -143,10 +143,13 @@ def test_what_is_no_encrypted_cell_is_malformed(text: str, context: ColumnContex
     assert text not in str(error.value)
 
 
-def test_every_changed_character_of_an_encrypted_cell_is_refused(context: ColumnContext) -> None:
-    cell = protected(["王小明"], Action.ENCRYPT, context)[0]
+@pytest.mark.parametrize("text", ["王小明", "A", "AB"])
+def test_every_changed_character_of_an_encrypted_cell_is_refused(text: str, context: ColumnContext) -> None:
+    cell = protected([text], Action.ENCRYPT, context)[0]
+    with pytest.raises(KeyringError):
+        decrypt_column(strings([cell.removeprefix("ce_")]), context)
     for place in range(len(cell)):
-        for char in "AQgw_-+=z9":
+        for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=":
             changed = cell[:place] + char + cell[place + 1 :]
             if changed != cell:
                 with pytest.raises(KeyringError):

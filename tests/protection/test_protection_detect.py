@@ -309,4 +309,8 @@ def test_a_resident_id_needs_its_checksum_and_a_real_date() -> None:
 def test_exactly_one_check_digit_makes_a_card() -> None:
     assert [digit for digit in range(10) if is_card(f"622202123456789012{digit}")] == [8]
     assert not is_card("0" * 16)
-    assert not is_card("2024050112000000"[:15] + "4")
+
+
+def test_a_number_that_begins_with_a_date_is_no_card_whatever_its_check_digit() -> None:
+    assert not any(is_card(f"202405011200000{digit}") for digit in range(10))
+    assert any(is_card(f"202413011200000{digit}") for digit in range(10))

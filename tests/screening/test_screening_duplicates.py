@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from contact_sanitizer.errors import OutputError
-from contact_sanitizer.screening import duplicates
+from contact_sanitizer.screening import duplicates, mappedsubjects
 from contact_sanitizer.screening.duplicates import DuplicateSet, SubjectSet
 from contact_sanitizer.screening.subjectruns import Needles
 
@@ -72,7 +72,7 @@ def test_many_rows_spill_into_merged_runs_and_stay_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(duplicates, "_PART_ENTRIES", 700)
-    monkeypatch.setattr(duplicates, "_MAPPED_ENTRIES", 900)
+    monkeypatch.setattr(mappedsubjects, "STRETCH_ENTRIES", 900)
     rng = np.random.default_rng(3)
     people = rng.integers(0, 256, (60_000, 16), np.uint8)
     people[rng.integers(0, 60_000, 9000)] = people[rng.integers(0, 60_000, 9000)]

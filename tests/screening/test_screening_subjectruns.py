@@ -19,7 +19,7 @@ def columns(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 def test_every_needle_is_found_where_it_is_and_nowhere_else(
     stored: list[tuple[int, int]], asked: list[tuple[int, int]]
 ) -> None:
-    distinct = sorted(set(stored))
+    distinct, asked = sorted(set(stored)), sorted(asked)
     found = SortedSubjects(*columns(distinct)).find(*columns(asked)).tolist()
     assert found == [distinct.index(pair) if pair in distinct else -1 for pair in asked]
 
@@ -31,6 +31,20 @@ def test_needles_ascend_and_equal_ones_keep_their_order(pairs: list[tuple[int, i
     rows = sorted(range(len(pairs)), key=lambda row: (pairs[row], row))
     assert needles.order.tolist() == rows
     assert list(zip(needles.hi.tolist(), needles.lo.tolist(), strict=True)) == [pairs[row] for row in rows]
+
+
+def test_a_large_haystack_gives_the_same_answers() -> None:
+    rng = np.random.default_rng(6)
+    hi, lo = np.sort(rng.integers(0, 2**64, 150_000, np.uint64)), rng.integers(0, 2**64, 150_000, np.uint64)
+    hi[70_000:70_005] = hi[70_000]
+    lo[70_000:70_005].sort()
+    rows = np.sort(rng.integers(0, 150_000, 5_000))
+    rows[:5] = range(70_000, 70_005)
+    rows.sort()
+    haystack = SortedSubjects(hi, lo)
+    assert (haystack.find(hi[rows], lo[rows]) == rows).all()
+    assert (haystack.find(hi[rows], lo[rows] + np.uint64(1)) == -1).all()
+    assert (haystack.find(hi[rows] + np.uint64(1), lo[rows]) == -1).all()
 
 
 def test_halves_and_bytes_are_inverse() -> None:

@@ -11,10 +11,9 @@ import fcntl
 import os
 import re
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
@@ -39,7 +38,7 @@ class ListFolder:
             self.scratch = self._partial / "scratch"
             self.scratch.mkdir(mode=0o700)
         self._published = False
-        self._open: list[BinaryIO] = []
+        self._open: list[DigestingFile] = []
 
     @property
     def place(self) -> Path:
@@ -49,9 +48,9 @@ class ListFolder:
     def create(self, name: str) -> DigestingFile:
         """A new file of the list."""
         with writing_errors():
-            file = (self._partial / name).open("xb")
+            file = DigestingFile((self._partial / name).open("xb"))
         self._open.append(file)
-        return DigestingFile(file)
+        return file
 
     def restart(self) -> None:
         """Forget what was written so far."""
@@ -90,8 +89,8 @@ class ListFolder:
     def _close_files(self) -> None:
         """Give up files that were not finished; what they still buffer is of no use to anybody."""
         for file in self._open:
-            with suppress(OSError):
-                file.close()
+            if not file.closed:
+                file.abandon()
         self._open.clear()
 
 

@@ -82,10 +82,11 @@ def faults() -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         unknown = ("registry_unavailable", "The registry cannot be used.")
         raise RegistryError(*_WORDS.get((code or 0) & _PRIMARY_CODE, unknown)) from None
-    except (UnicodeError, OverflowError):
-        raise RegistryError(
-            "event_refused", "An event holds text or a number that cannot be stored."
-        ) from None
+    except UnicodeEncodeError:
+        raise RegistryError("event_refused", "An event holds text that cannot be stored.") from None
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError):
+        # rows that no version wrote; what they said might be a refusal
+        raise RegistryError("registry_damaged", "The registry holds what cannot be understood.") from None
 
 
 def connect(path: Path, *, create: bool, busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
@@ -140,6 +141,8 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA cache_size = -16000")
     if not version:
         _create(db)
+    # an interrupted bulk load leaves the index out
+    db.execute(EVENT_INDEX)
 
 
 def _create(db: sqlite3.Connection) -> None:

@@ -76,7 +76,7 @@ class SqliteScreening:
         self._standing = replace(self._standing, snapshot=self._snapshot.name)
         for contract in contracts:
             moved = self._source.changed_since(self._snapshot.change, contract)
-            rows = [*moved, *_rows_of(self._source, contract, self._snapshot.unsettled(contract))]
+            rows = [*moved, *_rows_of(self._source, contract, self._snapshot.tables[contract].unsettled)]
             self._changed[contract] = self._source.fold(_distinct(rows))
 
     def _bits(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
@@ -86,8 +86,7 @@ class SqliteScreening:
             table = self._source.fold(list(_rows_of(self._source, contract, _distinct_keys(needles))))
             found = table.bits(table.subjects.find(needles.hi, needles.lo), now)
         else:
-            table = self._snapshot.table(contract)
-            found = table.bits(table.subjects.find(needles.hi, needles.lo), now)
+            found = self._snapshot.tables[contract].verdicts(needles)
             self._overrule(found, needles, self._changed[contract])
         bits = np.empty_like(found)
         bits[needles.order] = found

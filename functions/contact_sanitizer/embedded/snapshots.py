@@ -12,6 +12,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -21,9 +22,10 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.embedded.registry_rows import BULK_COLUMNS, BULK_ROW, bulk_rows, columns_of, scan_rows
 from contact_sanitizer.errors import RegistryError
-from contact_sanitizer.screening.bulkfold import Resolutions, Terms, fold_columns
+from contact_sanitizer.screening.bulkfold import Resolutions, Terms, fold_columns, verdict_bits
+from contact_sanitizer.screening.mappedsubjects import MappedSubjects
 from contact_sanitizer.screening.rule import Rule
-from contact_sanitizer.screening.subjectruns import SortedSubjects
+from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects
 
 FORMAT: Final = "contact-sanitizer/snapshot/v1"
 #: A snapshot is rebuilt where more has changed since: so many changes, or this share of all.
@@ -32,6 +34,7 @@ MOST_SHARE: Final = 0.02
 _EVENTS_A_SHARD: Final = 500_000
 _MOST_SHARDS: Final = 256
 _HEADER: Final = "header.json"
+_CHECKED: Final = "checked.json"
 _COLUMNS: Final = {
     "hi": "<u8",
     "lo": "<u8",
@@ -39,6 +42,7 @@ _COLUMNS: Final = {
     "otherwise": "|u1",
     "blocked_until": "<u4",
 }
+_FACTS: Final = ("valid_until", "otherwise", "blocked_until")
 _UNSETTLED: Final = {"unsettled_hi": "<u8", "unsettled_lo": "<u8"}
 
 
@@ -76,21 +80,29 @@ class SnapshotSource:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class SnapshotTable:
+    """What the rule says at one moment of the subjects under one contract (0: keyed subjects).
+
+    `bits` uint8 (n + 1,): the verdict of each of the `known` subjects, and last that of all others.
+    `unsettled`: subjects that are not here, for something about them takes effect later.
+    """
+
+    known: MappedSubjects
+    bits: NDArray[np.uint8]
+    unsettled: SortedSubjects
+
+    def verdicts(self, needles: Needles) -> NDArray[np.uint8]:
+        """The `Drop` bits of the needles, in their order: uint8 (n,)."""
+        return self.bits[self.known.find(needles.hi, needles.lo)]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
-    """One checked snapshot, memory-mapped."""
+    """One checked snapshot, memory-mapped, and the moment for which it is read."""
 
     name: str
     change: int
-    tables: Mapping[int, Resolutions]
-    unsettled_keys: Mapping[int, SortedSubjects]
-
-    def table(self, contract: int) -> Resolutions:
-        """What the rule says of the subjects under this contract (0: keyed subjects)."""
-        return self.tables[contract]
-
-    def unsettled(self, contract: int) -> SortedSubjects:
-        """Subjects that are not in the table, for something about them takes effect later."""
-        return self.unsettled_keys[contract]
+    tables: Mapping[int, SnapshotTable]
 
 
 class SnapshotShelf:
@@ -140,11 +152,10 @@ def _load(path: Path, source: SnapshotSource, contracts: Sequence[int]) -> Snaps
     """The snapshot at `path`, None where it cannot serve the source or is not what was written."""
     try:
         header = json.loads((path / _HEADER).read_bytes())
-        if not _serves(header, source, contracts):
+        if not _serves(header, source, contracts) or not _is_whole(path, header["columns"]):
             return None
-        tables = {contract: _table(path, header, contract) for contract in contracts}
-        keys = {contract: _keys(path, header, contract) for contract in contracts}
-        return Snapshot(path.name, int(header["change"]), tables, keys)
+        tables = {contract: _table(path, contract, source.now) for contract in contracts}
+        return Snapshot(path.name, int(header["change"]), tables)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -164,28 +175,49 @@ def _serves(header: dict[str, Any], source: SnapshotSource, contracts: Sequence[
     )
 
 
-def _table(path: Path, header: dict[str, Any], contract: int) -> Resolutions:
-    hi, lo, valid_until, otherwise, blocked_until = (
-        _column(path, header, f"{contract}-{name}", dtype) for name, dtype in _COLUMNS.items()
-    )
-    settled = np.broadcast_to(np.bool_(False), len(hi))
-    return Resolutions(SortedSubjects(hi, lo), valid_until, otherwise, blocked_until, settled)
+def _is_whole(path: Path, columns: dict[str, Any]) -> bool:
+    """Whether every column is what was written, by its digest.
+
+    A file that was checked once and has not been touched since, as its inode says, is not read again:
+    hashing all of a large snapshot would take longer than a million verdicts.
+    """
+    marks = {name: _mark(path / name) for name in columns}
+    if _checked(path) == marks:
+        return True
+    for name, expected in columns.items():
+        with (path / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected["sha256"]:
+                return False
+    with suppress(OSError):
+        (path / _CHECKED).write_text(json.dumps(marks), encoding="ascii")
+    return True
 
 
-def _keys(path: Path, header: dict[str, Any], contract: int) -> SortedSubjects:
-    hi, lo = (_column(path, header, f"{contract}-{name}", dtype) for name, dtype in _UNSETTLED.items())
-    return SortedSubjects(hi, lo)
+def _mark(file: Path) -> list[int]:
+    status = file.stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _column(path: Path, header: dict[str, Any], name: str, dtype: str) -> NDArray[Any]:
-    """One column, mapped; raises `ValueError` unless it is what was written."""
-    file, expected = path / name, header["columns"][name]
-    if not expected["bytes"]:
-        return np.empty(0, dtype)
-    mapped = np.memmap(file, dtype, mode="r")
-    if mapped.nbytes != expected["bytes"] or hashlib.sha256(mapped.data).hexdigest() != expected["sha256"]:
-        raise ValueError(name)
-    return mapped.view(np.ndarray)
+def _checked(path: Path) -> Any:
+    try:
+        return json.loads((path / _CHECKED).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _table(path: Path, contract: int, now: int) -> SnapshotTable:
+    known = MappedSubjects.open(path / f"{contract}-hi", path / f"{contract}-lo")
+    columns = [_column(path / f"{contract}-{name}", _COLUMNS[name]) for name in _FACTS]
+    if {len(column) for column in columns} != {len(known)}:
+        raise ValueError("columns differ in length")
+    unsettled = (_column(path / f"{contract}-{name}", dtype) for name, dtype in _UNSETTLED.items())
+    bits = verdict_bits(columns[0], columns[1], columns[2], now)
+    return SnapshotTable(known, bits, SortedSubjects(*unsettled))
+
+
+def _column(file: Path, dtype: str) -> NDArray[Any]:
+    """One column, mapped."""
+    return np.memmap(file, dtype, mode="r").view(np.ndarray) if file.stat().st_size else np.empty(0, dtype)
 
 
 def _digest_of(body: dict[str, Any]) -> str:
@@ -247,7 +279,7 @@ def _write_shard(writers: Mapping[str, _ColumnWriter], folded: Resolutions) -> N
     writers["unsettled_lo"].write(later.subjects.lo)
     writers["hi"].write(settled.subjects.hi)
     writers["lo"].write(settled.subjects.lo)
-    for name in ("valid_until", "otherwise", "blocked_until"):
+    for name in _FACTS:
         writers[name].write(getattr(settled, name))
 
 

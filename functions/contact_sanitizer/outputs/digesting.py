@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from typing import BinaryIO
 
 from contact_sanitizer.errors import OutputError
@@ -20,6 +21,7 @@ class DigestingFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._digest = hashlib.sha256()
+        self._abandoned = False
         self.size = 0
 
     @property
@@ -35,6 +37,8 @@ class DigestingFile:
     def write(self, data: Buffer) -> int:
         """Append `data`; returns its length in bytes."""
         view = memoryview(data).cast("B")
+        if self._abandoned:
+            return len(view)
         self._digest.update(view)
         with writing_errors():
             self._file.write(view)
@@ -47,6 +51,8 @@ class DigestingFile:
 
     def flush(self) -> None:
         """Hand what is buffered to the system."""
+        if self._abandoned:
+            return
         with writing_errors():
             self._file.flush()
 
@@ -55,6 +61,15 @@ class DigestingFile:
         with writing_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Close without a word; what is still written goes nowhere.
+
+        Arrow's writers complete their file when they are collected, also after a run has failed.
+        """
+        self._abandoned = True
+        with suppress(OSError):
             self._file.close()
 
 

@@ -114,10 +114,9 @@ def _reachable(table: NDArray[np.uint16], start: int) -> States:
 class ColumnResolver:
     """Reads columns as `resolve.Resolver` reads one cell's digits (1 to 15 places)."""
 
-    def __init__(self, walk: PlanWalk, default_region: str) -> None:
-        plan = walk.plan
+    def __init__(self, plan: Plan, default_region: str) -> None:
         dialling = plan.region_info(default_region)
-        self._walk = walk
+        self._walk = walk_of(plan)
         self._heads = _heads_of(plan)
         self._code = str(dialling.country_code)
         self._home = TerritoryWalk(plan, plan.start_of(dialling.country_code))
@@ -306,3 +305,9 @@ def _trunks(plan: Plan, region: str) -> tuple[str, ...]:
 @cache
 def _heads_of(plan: Plan) -> _Heads:
     return _Heads(plan)
+
+
+@cache
+def walk_of(plan: Plan) -> PlanWalk:
+    """The walk of a plan, made once."""
+    return PlanWalk(plan)

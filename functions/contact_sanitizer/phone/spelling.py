@@ -124,18 +124,18 @@ def _adopt_punctuated(
 
 def _punctuated(windows: NDArray[np.uint8], lengths: Indices) -> Spelled:
     """Cells from their first 16 or 32 bytes (uint8 (n, 16 or 32)); longer ones are not readable."""
-    used = (_ONE << np.minimum(lengths, _LONGEST_CELL).astype(np.uint32)) - _ONE
+    used: Bits = (_ONE << np.minimum(lengths, _LONGEST_CELL).astype(np.uint32)) - _ONE
     is_digit: Flags = (windows - np.uint8(ord("0"))) < 10
     every_digit = _bits(is_digit)
-    digits = every_digit & used
-    spaces = (_where(windows, " ") | _where(windows, "\t")) & used
+    digits: Bits = every_digit & used
+    spaces: Bits = (_where(windows, " ") | _where(windows, "\t")) & used
     hyphens, dots, plus = (_where(windows, character) & used for character in "-.+")
-    brackets = (_where(windows, "(") | _where(windows, ")")) & used
+    brackets: Bits = (_where(windows, "(") | _where(windows, ")")) & used
     core = used & ~(windows[:, 0] == ord("'")).astype(np.uint32)
     known = (digits | spaces | hyphens | dots | brackets | plus) == core
     known &= (lengths <= _LONGEST_CELL) & _plus_leads(plus, digits)
     joiners: Bits = hyphens | brackets
-    others: Bits = np.bitwise_or(spaces, joiners)
+    others: Bits = spaces | joiners
     whole = _whole_floats(windows, lengths, dots, others)
     doubtful = _doubtful(digits, hyphens, dots, joiners)
     doubtful[whole] = False

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.phone.documents import is_date_serial
 from contact_sanitizer.phone.kinds import NumberKind
-from contact_sanitizer.phone.lanes import Flags, Indices, Lanes
-from contact_sanitizer.phone.placeholders import NATIONAL_NUMBERS, is_placeholder_number
+from contact_sanitizer.phone.lanes import Flags, Indices, Lanes, Words
+from contact_sanitizer.phone.placeholders import EQUAL_TAIL, NATIONAL_NUMBERS, is_placeholder_number
 from contact_sanitizer.phone.plan import Plan
-from contact_sanitizer.phone.readings import ColumnResolver, PlanWalk, Readings
+from contact_sanitizer.phone.readings import ColumnResolver, Readings
+from contact_sanitizer.phone.resolve import Resolver
 from contact_sanitizer.phone.rules import NumberRules
 from contact_sanitizer.phone.spelling import Spelled, spell
 from contact_sanitizer.reasons import Reason
@@ -32,6 +33,8 @@ _SERIAL_LENGTH = 5
 _PAPER_LENGTH = 15
 # A country code and three zeros: shorter placeholders do not show in their last four digits.
 _FEW = 6
+# A country code and the longest number that only all its digits together make a placeholder.
+_FEW_EQUAL = 3 + EQUAL_TAIL - 1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,13 +57,16 @@ class VectorResult:
 
 
 class VectorReader:
-    """Reads columns of cells by one plan and one set of rules; may be used again and again."""
+    """Reads columns of cells by one plan and one set of rules; may be used again and again.
+
+    PolicyError `policy_invalid` where the plan lacks the default region.
+    """
 
     def __init__(self, plan: Plan, rules: NumberRules) -> None:
         self._plan = plan
         self._placeholders = rules.placeholders
-        self._code = str(plan.region_info(rules.default_region).country_code)
-        self._resolver = ColumnResolver(PlanWalk(plan), rules.default_region)
+        self._code = Resolver(plan, rules.default_region).country_code
+        self._resolver = ColumnResolver(plan, rules.default_region)
         self._sayings = _sayings(plan, rules)
 
     def read(self, cells: pa.Array) -> VectorResult:
@@ -105,8 +111,12 @@ class VectorReader:
 
     def _nobodys(self, spelled: Spelled, readings: Readings, said: Sayings) -> Indices:
         """The decided rows whose number, or whose digits where they are none, nobody has."""
-        suspect = _SUSPECT_TAILS[_tails(spelled.digits)] | (spelled.digits.lengths <= _FEW)
-        suspects = np.flatnonzero(suspect & readings.decided & (said != Reason.SHORT_CODE))
+        suspect = (
+            _suspects(spelled.digits, readings.digits.lengths)
+            & readings.decided
+            & (said != Reason.SHORT_CODE)
+        )
+        suspects = np.flatnonzero(suspect)
         if not len(suspects):
             return suspects
         numbers = _texts(readings.digits.rows(suspects))
@@ -143,14 +153,8 @@ def _fill(result: VectorResult, rows: slice, digits: Lanes, said: Sayings) -> No
 
 def _sayings(plan: Plan, rules: NumberRules) -> Sayings:
     """uint32 (states,): what each of the plan's states means under these rules, see `Sayings`."""
-    width = len(plan.regions)
-    distinct, inverse = np.unique(
-        plan.kinds.astype(np.int64) * width + plan.region_indices, return_inverse=True
-    )
-    refusals = [
-        rules.refusal(NumberKind(pair // width), plan.regions[pair % width]) for pair in distinct.tolist()
-    ]
-    judged = np.array(refusals, dtype=np.uint32)[inverse]
+    refusals = [[rules.refusal(kind, region) for region in plan.regions] for kind in NumberKind]
+    judged = np.array(refusals, dtype=np.uint32)[plan.kinds, plan.region_indices]
     reasons = np.where(plan.reasons == Reason.NONE, judged, plan.reasons.astype(np.uint32))
     kinds, regions = plan.kinds.astype(np.uint32), plan.region_indices.astype(np.uint32)
     sayings: Sayings = reasons | kinds << _KIND_SHIFT | regions << _REGION_SHIFT
@@ -184,22 +188,49 @@ _TO_EIGHT = np.array([8 * max(length - 8, 0) for length in range(17)], dtype=np.
 _TO_FOUR = np.array([8 * max(min(length, 8) - 4, 0) for length in range(17)], dtype=np.uint64)
 
 
-def _tails(digits: Lanes) -> NDArray[np.int64]:
-    """The last four digits of every row as four nibbles, the first one lowest; a short row ends in zeros."""
-    to_eight, to_four = _TO_EIGHT[digits.lengths], _TO_FOUR[digits.lengths]
-    words = (digits.low >> to_eight) | (digits.high << np.uint64(1) << (np.uint64(63) - to_eight))
-    words = (words >> to_four) & np.uint64(0x0F0F0F0F)
+def _last_eight(digits: Lanes) -> Words:
+    """The last eight bytes of every row, all of a shorter one."""
+    shift = _TO_EIGHT[digits.lengths]
+    # In two steps, because for no shift at all the other word must vanish.
+    return (digits.low >> shift) | (digits.high << np.uint64(1) << (np.uint64(63) - shift))
+
+
+def _suspects(digits: Lanes, resolved_lengths: Indices) -> Flags:
+    """True for all rows that end as placeholders do, or are short, and few others.
+
+    `resolved_lengths`: int64 (n,), the lengths of the rows' E.164 digits.
+    """
+    # Four digits, as nibbles in sixteen bits, tell most rows apart; eight tell nearly all.
+    words = (_last_eight(digits) >> _TO_FOUR[digits.lengths]) & np.uint64(0x0F0F0F0F)
     words = (words | words >> np.uint64(4)) & np.uint64(0x00FF00FF)
-    return ((words | words >> np.uint64(8)) & np.uint64(0xFFFF)).astype(np.int64)
-
-
-def _suspect_tails() -> Flags:
-    """True for the ends of four digits that all placeholders have: a quick first look."""
-    runs = ["0123456789" * 2, "9876543210" * 2, *(str(digit) * 4 for digit in range(10)), *NATIONAL_NUMBERS]
-    ends = {run[at : at + 4] for run in runs[:2] for at in range(10)} | {run[-4:] for run in runs[2:]}
-    suspect = np.zeros(1 << 16, dtype=np.bool_)
-    suspect[[int(end[::-1], 16) for end in ends]] = True
+    tails = ((words | words >> np.uint64(8)) & np.uint64(0xFFFF)).astype(np.int64)
+    suspect: Flags = _SUSPECT_TAILS[tails] | (digits.lengths <= _FEW)
+    rows = np.flatnonzero(suspect)
+    chosen = digits.rows(rows)
+    short = np.minimum(chosen.lengths, resolved_lengths[rows]) <= _FEW_EQUAL
+    suspect[rows] = np.isin(_last_eight(chosen), _SUSPECT_ENDS) | short
     return suspect
 
 
+def _placeholder_ends() -> set[str]:
+    """The last eight digits of every placeholder that has as many."""
+    counting = (
+        count[at : at + EQUAL_TAIL] for count in ("0123456789" * 2, "9876543210" * 2) for at in range(10)
+    )
+    return {
+        *counting,
+        *(str(digit) * EQUAL_TAIL for digit in range(10)),
+        *(n[-EQUAL_TAIL:] for n in NATIONAL_NUMBERS),
+    }
+
+
+def _suspect_tails() -> Flags:
+    suspect = np.zeros(1 << 16, dtype=np.bool_)
+    suspect[[int(end[:-5:-1], 16) for end in _placeholder_ends()]] = True
+    return suspect
+
+
+_SUSPECT_ENDS = np.array(
+    [int.from_bytes(end.encode(), "little") for end in _placeholder_ends()], dtype=np.uint64
+)
 _SUSPECT_TAILS = _suspect_tails()

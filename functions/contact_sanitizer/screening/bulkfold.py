@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus, Standing, resolve
 from contact_sanitizer.screening.rule import FOREVER, Rule
 from contact_sanitizer.screening.subjectruns import U64, SortedSubjects, subject_bytes
@@ -26,7 +27,9 @@ from contact_sanitizer.screening.verdict import STANDING_BITS, Drop
 
 #: Stands for "undated" and "does not expire" in `EventColumns`.
 NO_MOMENT: Final = -1
+_AT_ONCE: Final = 1 << 18
 _NEVER: Final = np.iinfo(np.int64).min
+_KINDS: Final = np.array([*ConsentStatus, *SuppressionAct], np.uint8)
 _REMOVED: Final = int(SuppressionAct.REMOVED)
 
 
@@ -88,12 +91,7 @@ class Resolutions:
 
     def bits(self, rows: NDArray[np.int64], now: int) -> NDArray[np.uint8]:
         """The `Drop` bits of these rows at `now`, -1 standing for an absent subject: uint8 like `rows`."""
-        if not len(self):
-            return np.full(len(rows), Drop.CONSENT_MISSING, np.uint8)
-        bits = np.where(self.valid_until[rows] > now, 0, STANDING_BITS[self.otherwise[rows]])
-        bits |= (self.blocked_until[rows] > now).view(np.uint8)
-        bits[rows < 0] = Drop.CONSENT_MISSING
-        return bits.astype(np.uint8, copy=False)
+        return verdict_bits(self.valid_until, self.otherwise, self.blocked_until, now)[rows]
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Resolutions:
         """The same for some rows only, in the given order."""
@@ -111,6 +109,22 @@ class Resolutions:
         return self.take((self.otherwise != Standing.MISSING) | (self.blocked_until > 0) | self.unsettled)
 
 
+def verdict_bits(
+    valid_until: NDArray[np.uint32], otherwise: NDArray[np.uint8], blocked_until: NDArray[np.uint32], now: int
+) -> NDArray[np.uint8]:
+    """The `Drop` bits of n resolutions at `now`, and last those of an unknown subject: uint8 (n + 1,).
+
+    So the index -1, which stands for an absent subject, finds its verdict too.
+    """
+    bits = np.empty(len(otherwise) + 1, np.uint8)
+    bits[-1] = Drop.CONSENT_MISSING
+    for start in range(0, len(otherwise), _AT_ONCE):
+        part = slice(start, min(start + _AT_ONCE, len(otherwise)))
+        bits[part] = STANDING_BITS[otherwise[part]] * (valid_until[part] <= now)
+        bits[part] |= (blocked_until[part] > now).view(np.uint8)
+    return bits
+
+
 @dataclass(frozen=True, slots=True)
 class _Relevance:
     """Which terms count under the rule, one entry a term."""
@@ -122,10 +136,15 @@ class _Relevance:
 
 
 def fold_columns(columns: EventColumns, terms: Mapping[int, Terms], rule: Rule, now: int) -> Resolutions:
-    """What the rule says of each subject of these columns at `now`, subjects ascending."""
+    """What the rule says of each subject of these columns at `now`, subjects ascending.
+
+    Raises `RegistryError("registry_damaged")` for an event of an unknown kind or without its terms: it might
+    be a refusal.
+    """
     starts = _starts(columns)
     if not len(starts):
         return _nothing()
+    _require_known(columns, terms)
     relevance = _relevance(terms, rule)
     in_force = columns.effective_at <= now
     valid_until, otherwise, mixed = _fold_consents(columns, starts, relevance, in_force, rule)
@@ -142,6 +161,12 @@ def fold_columns(columns: EventColumns, terms: Mapping[int, Terms], rule: Rule, 
     )
     _fold_one_by_one(resolutions, np.flatnonzero(mixed | removals), columns, starts, _Rest(terms, rule, now))
     return resolutions
+
+
+def _require_known(columns: EventColumns, terms: Mapping[int, Terms]) -> None:
+    unknown = set(np.unique(columns.terms).tolist()) - set(terms)
+    if unknown or not np.isin(columns.kind, _KINDS).all():
+        raise RegistryError("registry_damaged", "The registry holds an event that cannot be understood.")
 
 
 def _nothing() -> Resolutions:

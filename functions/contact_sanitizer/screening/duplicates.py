@@ -7,10 +7,8 @@ hold keyed subjects, no numbers.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
@@ -19,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contact_sanitizer.errors import OutputError
+from contact_sanitizer.screening.mappedsubjects import MappedSubjects
 from contact_sanitizer.screening.sieve import Sieve
 from contact_sanitizer.screening.subjectruns import U64, Needles, SortedSubjects
 
 MEMORY_ENTRIES: Final = 4_000_000
 #: So many runs of like size become one.
 _FAN_IN: Final = 6
-#: Mapped pages are given back after so many entries were read or written.
-_MAPPED_ENTRIES: Final = 4_000_000
 _PART_ENTRIES: Final = 500_000
 
 _Run = TypeVar("_Run", bound=Sized)
@@ -93,7 +90,7 @@ class SubjectSet:
             for run in self._runs:
                 sure |= run.contains(hi, lo)
             for spilled in self._spilled:
-                spilled.mark(sure, hi, lo)
+                sure |= spilled.mapped.find(hi, lo) >= 0
             known[maybe] = sure
         return known
 
@@ -103,7 +100,7 @@ class SubjectSet:
             return
         if self._sieve.is_full(len(self) + len(run)):
             self._sieve = Sieve.for_entries(len(self) + len(run))
-            for old in (*self._runs, *(spilled.subjects for spilled in self._spilled)):
+            for old in (*self._runs, *(spilled.mapped.subjects for spilled in self._spilled)):
                 self._sieve.add(old.hi)
         self._sieve.add(run.hi)
         self._runs.add(run)
@@ -119,7 +116,7 @@ class SubjectSet:
             self._runs.take()
             while (like := self._spilled.full()) is not None:
                 merged = self._spilled.at(like)
-                self._spilled.replace(like, self._write([run.subjects for run in merged], merged))
+                self._spilled.replace(like, self._write([run.mapped.subjects for run in merged], merged))
                 for run in merged:
                     run.remove()
         except OSError:
@@ -131,10 +128,10 @@ class SubjectSet:
         base = self._spill / f"run-{self._files}"
         with base.with_suffix(".hi").open("xb") as hi, base.with_suffix(".lo").open("xb") as lo:
             for part in _merged_parts(runs):
-                hi.write(part.hi.tobytes())
-                lo.write(part.lo.tobytes())
+                hi.write(part.hi.astype("<u8", copy=False).tobytes())
+                lo.write(part.lo.astype("<u8", copy=False).tobytes())
                 for run in mapped:
-                    run.give_back()
+                    run.mapped.give_back()
         return _SpilledRun.open(base)
 
 
@@ -194,42 +191,21 @@ class _Levels(Generic[_Run]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _SpilledRun:
-    """A run in two mapped files."""
+    """A run in two files of its own."""
 
     base: Path
-    subjects: SortedSubjects
-    maps: tuple[mmap.mmap, mmap.mmap]
+    mapped: MappedSubjects
 
     @classmethod
     def open(cls, base: Path) -> _SpilledRun:
-        hi, lo = _mapped(base.with_suffix(".hi")), _mapped(base.with_suffix(".lo"))
-        columns = SortedSubjects(np.frombuffer(hi, np.uint64), np.frombuffer(lo, np.uint64))
-        return cls(base, columns, (hi, lo))
+        return cls(base, MappedSubjects.open(base.with_suffix(".hi"), base.with_suffix(".lo")))
 
     def __len__(self) -> int:
-        return len(self.subjects)
-
-    def mark(self, known: NDArray[np.bool_], hi: U64, lo: U64) -> None:
-        """Sets `known` for the ascending subjects that are here, a stretch of the files at a time."""
-        stretches = max(1, -(-len(self) // _MAPPED_ENTRIES))
-        bounds = np.linspace(0, len(hi), stretches + 1).astype(np.int64).tolist()
-        for start, stop in pairwise(bounds):
-            known[start:stop] |= self.subjects.contains(hi[start:stop], lo[start:stop])
-            self.give_back()
-
-    def give_back(self) -> None:
-        """Takes the pages out of this process; the next look brings them back."""
-        for mapped in self.maps:
-            mapped.madvise(mmap.MADV_DONTNEED)
+        return len(self.mapped)
 
     def remove(self) -> None:
         for suffix in (".hi", ".lo"):
             self.base.with_suffix(suffix).unlink(missing_ok=True)
-
-
-def _mapped(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _firsts(hi: U64, lo: U64) -> NDArray[np.bool_]:

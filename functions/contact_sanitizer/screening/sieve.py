@@ -41,9 +41,11 @@ class Sieve:
         for start in range(0, len(hi), 1 << 20):
             places = hi[start : start + (1 << 20)] >> self._shift
             at = (places >> np.uint64(3)).view(np.int64)
-            new = np.flatnonzero(np.diff(at, prepend=-1))
             bits = np.left_shift(1, places.astype(np.uint8) & 7, dtype=np.uint8)
-            self._map[at[new]] |= np.bitwise_or.reduceat(bits, new)
+            self._map[at] |= bits
+            # of several in one byte only the last was written
+            again = np.flatnonzero(at[1:] == at[:-1])
+            np.bitwise_or.at(self._map, at[again], bits[again])
 
     def maybe(self, hi: U64) -> Indices:
         """Which of ascending subjects may be among those added: their indices."""

@@ -7,9 +7,15 @@ once pays for itself: every search then walks its array from left to right, whic
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: How many needles share a search, and the haystack's length from which that pays.
+_TOGETHER: Final = 512
+_LARGE: Final = 100_000
 
 U64 = NDArray[np.uint64]
 Indices = NDArray[np.int64]
@@ -78,29 +84,42 @@ class SortedSubjects:
         return f"SortedSubjects({len(self)})"
 
     def find(self, hi: U64, lo: U64) -> Indices:
-        """The index of each needle, -1 where absent: int64 (n,). Fast where `hi` ascends; always exact."""
+        """The index of each of these needles, ascending by `hi`, -1 where absent: int64 (n,). Exact."""
         if not len(self.hi):
             return np.full(len(hi), -1, np.int64)
-        at = np.searchsorted(self.hi, hi)
+        at = _search(self.hi, hi)
         at[at == len(self.hi)] = 0
         same_hi = self.hi[at] == hi
-        found = np.flatnonzero(same_hi)
-        wrong_lo = found[self.lo[at[found]] != lo[found]]
-        at[~same_hi] = -1
-        if len(wrong_lo):
-            self._walk_collisions(at, wrong_lo, hi, lo)
+        same = same_hi & (self.lo[at] == lo)
+        at[~same] = -1
+        if np.count_nonzero(same_hi) != np.count_nonzero(same):
+            self._walk_collisions(at, np.flatnonzero(same_hi & ~same), hi, lo)
         return at
 
     def contains(self, hi: U64, lo: U64) -> NDArray[np.bool_]:
-        """Whether each needle is here: bool (n,)."""
+        """Whether each of these needles, ascending by `hi`, is here: bool (n,)."""
         return self.find(hi, lo) >= 0
 
     def _walk_collisions(self, at: Indices, rows: Indices, hi: U64, lo: U64) -> None:
         for row in rows:
-            place = int(at[row]) + 1
-            while place < len(self.hi) and self.hi[place] == hi[row] and self.lo[place] != lo[row]:
-                place += 1
-            at[row] = place if place < len(self.hi) and self.hi[place] == hi[row] else -1
+            start, stop = (int(np.searchsorted(self.hi, hi[row], side)) for side in ("left", "right"))
+            same = np.flatnonzero(self.lo[start:stop] == lo[row])
+            at[row] = start + same[0] if len(same) else -1
+
+
+def _search(haystack: U64, needles: U64) -> Indices:
+    """As `np.searchsorted` for ascending needles: a few at a time look only at the stretch between them.
+
+    Such a stretch fits in the processor's cache, which makes the search more than twice as fast.
+    """
+    if len(needles) < 2 * _TOGETHER or len(haystack) < _LARGE:
+        return np.searchsorted(haystack, needles)
+    at = np.empty(len(needles), np.int64)
+    bounds = [*np.searchsorted(haystack, needles[::_TOGETHER]).tolist(), len(haystack)]
+    for number, (start, stop) in enumerate(pairwise(bounds)):
+        part = slice(number * _TOGETHER, (number + 1) * _TOGETHER)
+        np.add(haystack[start : stop + 1].searchsorted(needles[part]), start, out=at[part])
+    return at
 
 
 def _nearly_sorted(hi: U64) -> Indices:
