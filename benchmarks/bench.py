@@ -169,7 +169,7 @@ def fill(cases: Sequence[Case], country: Country, size: int) -> None:
     )
     workspace.registry.record_bulk_consents(
         subjects(everyone, keyring),
-        lambda start, stop: rows_of(seal_numbers(everyone[start:stop], keyring)),
+        lambda start, stop: seal_numbers(everyone[start:stop], keyring),
         model,
     )
     refused = consented[chance.random(len(consented)) < SUPPRESSED_SHARE]
@@ -188,12 +188,6 @@ def fill(cases: Sequence[Case], country: Country, size: int) -> None:
         workspace.registry.record(events[start : start + 10_000])
     write_digests(cases[0].home / "consented.txt", consented)
     write_digests(cases[0].home / "suppressed.txt", refused)
-
-
-def rows_of(sealed: np.ndarray[Any, Any]) -> list[bytes]:
-    """The rows of a byte matrix."""
-    raw, width = np.ascontiguousarray(sealed).tobytes(), sealed.shape[1]
-    return [raw[at : at + width] for at in range(0, len(raw), width)]
 
 
 def digest(digits: str) -> str:

@@ -7,8 +7,9 @@ import phonenumbers
 import pytest
 
 from contact_sanitizer.errors import PolicyError
-from contact_sanitizer.policy import REGIONS, Action, default_policy, load_policy, parse_policy
+from contact_sanitizer.policy import default_policy, load_policy, parse_policy
 from contact_sanitizer.policy_text import DEFAULT_POLICY, EXAMPLE_POLICY
+from contact_sanitizer.policy_words import REGIONS, Action
 
 
 def complaint(text: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,54 +17,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from contact_sanitizer.errors import PolicyError
 from contact_sanitizer.policy_text import DEFAULT_POLICY, Document, parse_document
+from contact_sanitizer.policy_words import REGIONS, Action, Evidence, Role
 
 FORMAT: Final = "contact-sanitizer/policy/v1"
 MAX_POLICY_BYTES: Final = 1 << 20
-
-REGIONS: Final = frozenset(
-    """
-    AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS
-    BT BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG
-    EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT
-    HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR
-    LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF
-    NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD
-    SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD TG TH TJ TK TL TM TN TO TR TT TV TW
-    TZ UA UG US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
-    """.split()  # noqa: SIM905 - a list literal of 245 codes would fill the page
-)
-"""The regions whose numbering plan is known (libphonenumber's supported regions)."""
 
 _NAME = re.compile(r"[\w][\w .\-]{0,63}\Z")
 # A name goes into manifests and audit events, where nothing that could be a phone may stand.
 _LONG_NUMBER = re.compile(r"\d{7}")
 _SIZE = re.compile(r"(\d{1,15})\s*(B|KB|MB|GB|TB)?\Z", re.IGNORECASE)
 _UNITS: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-
-
-class Role(StrEnum):
-    """What a column is for the engine itself."""
-
-    PHONE = "phone"
-    CONSENT = "consent"
-
-
-class Action(StrEnum):
-    """What becomes of the cells of a column that the policy names."""
-
-    KEEP = "keep"
-    MASK = "mask"
-    HASH = "hash"
-    ENCRYPT = "encrypt"
-    DROP = "drop"
-
-
-class Evidence(StrEnum):
-    """Where a consent may stand to count."""
-
-    REGISTRY = "registry"
-    COLUMN = "column"
-    EITHER = "either"
 
 
 def _region(value: object) -> object:

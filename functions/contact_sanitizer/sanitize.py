@@ -8,12 +8,13 @@ most twice, no row waits anywhere in the clear, and the common list is read once
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,15 +26,12 @@ from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.listfile import ColumnWish, ListFile, ReadOptions, open_list
 from contact_sanitizer.listid import ListId
-from contact_sanitizer.outputs.clean import clean_writer
-from contact_sanitizer.outputs.decisions import DecisionsWriter
-from contact_sanitizer.outputs.digesting import DigestingFile
-from contact_sanitizer.outputs.manifest import Manifest, OutputFile, Upload, Warned, counts_of
-from contact_sanitizer.outputs.rejects import RejectsWriter
+from contact_sanitizer.outputs.listfiles import ListFiles
+from contact_sanitizer.outputs.manifest import Counts, Manifest, OutputFile, Upload, Warned, counts_of
 from contact_sanitizer.phone.foreign import looks_foreign
 from contact_sanitizer.phone.normalize import Normalizer, Numbers
 from contact_sanitizer.phone.plan import load_plan
-from contact_sanitizer.policy import Action, Policy, Role
+from contact_sanitizer.policy_words import Action, Role
 from contact_sanitizer.ports import ListSink, Registry, Screening
 from contact_sanitizer.protection.columns import ColumnContext, protect_column
 from contact_sanitizer.protection.digests import UploadDigest
@@ -48,6 +46,12 @@ from contact_sanitizer.screening.recording import Candidates, RegistryStanding
 from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.subjectruns import Needles
 from contact_sanitizer.screening.verdict import Drop, primary_reasons
+
+if TYPE_CHECKING:
+    from contact_sanitizer.policy import Policy
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 FOREIGN_SHARE: Final = 0.2
 WARNINGS: Final = {
@@ -98,13 +102,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the job works with; `progress` is told how many bytes of the upload were read since last time."""
+    """What the job works with.
+
+    `progress` is told how many bytes of the upload were read since last time. `workers`: how many
+    threads prepare and render batches beside the one that judges and writes; the bytes are the same.
+    """
 
     registry: Registry
     keyring: Keyring
     normalizer: Normalizer
     progress: Callable[[int], None] = lambda _bytes: None
     meter: Meter = no_meter
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -127,6 +136,25 @@ class Prepared:
         return self.subjects[np.flatnonzero(said_no)]
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Judged:
+    """A batch with its verdicts: each row's primary reason, and the bits of all drop reasons."""
+
+    prepared: Prepared
+    reasons: NDArray[np.uint8]
+    drops: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rendered:
+    """A batch ready to be written: the kept rows' tokens and protected columns, and what was redacted."""
+
+    judged: Judged
+    tokens: NDArray[np.uint8]
+    columns: list[pa.StringArray]
+    redacted: Mapping[str, int]
+
+
 def sanitize(upload: Path, job: Job, tools: Tools, sink: ListSink) -> Manifest:
     """Make the list of `upload` in `sink`, all but published, and return its manifest.
 
@@ -134,44 +162,66 @@ def sanitize(upload: Path, job: Job, tools: Tools, sink: ListSink) -> Manifest:
     state and list id give the same bytes. Raises the package's errors; then nothing may be published.
     """
     refusals = InFileRefusals(sink.scratch / "refusals")
-    made = _make(upload, job, tools, sink, refusals)
-    if made is None:
+    try:
+        return _make(upload, job, tools, sink, refusals)
+    except _LateRefusal:
         sink.restart()
-        made = _make(upload, job, tools, sink, refusals)
-    if made is None:
-        raise AssertionError("a refusal appeared that the whole file did not hold")
-    return made
+        return _make(upload, job, tools, sink, refusals)
 
 
-def _make(upload: Path, job: Job, tools: Tools, sink: ListSink, refusals: InFileRefusals) -> Manifest | None:
-    """The manifest; None where a refusal came after a row of its number was kept (`refusals` is whole)."""
-    digest = UploadDigest(tools.keyring)
+class _LateRefusal(Exception):  # noqa: N818 - no error: a turn that a list may take
+    """A refusal came after a row of its number was kept; by now all refusals of the file are known."""
+
+
+def _make(upload: Path, job: Job, tools: Tools, sink: ListSink, refusals: InFileRefusals) -> Manifest:
+    """One reading of the file, from cells to written files; raises `_LateRefusal`."""
+    policy, digest = job.policy, UploadDigest(tools.keyring)
     with (
-        open_list(
-            upload, _wishes(job.policy), _options(job.policy), observe=_observer(digest, tools)
-        ) as file,
+        open_list(upload, _wishes(policy), _options(policy), observe=_observer(digest, tools)) as file,
         tools.registry.screening(job.rule, job.now) as screening,
+        ThreadPoolExecutor(max(tools.workers, 1)) as pool,
     ):
-        making = _Making(job, tools, sink, refusals, screening)
-        contradicted = False
-        for prepared in _prepared(file, job, tools):
-            refusals.learn(prepared.noted, prepared.withdrawn)
-            contradicted = contradicted or making.kept_any(prepared.noted, prepared.withdrawn)
-            if not contradicted:
-                making.take(prepared)
-        if contradicted:
-            return None
-        return making.finish(file, digest.hexdigest())
+        coarse = policy.reports.disclose == "coarse"
+        files = ListFiles(sink.create, policy.output.format, list(policy.written_columns), coarse=coarse)
+        judge = _Judge(job, tools, screening, refusals, DuplicateSet(sink.scratch / "kept"))
+        renderer, tally = _Renderer(job, tools), _Tally(policy)
+        prepared = ordered(pool, tools.workers, lambda batch: _prepare(batch, job, tools), _read(file, tools))
+        for rendered in ordered(pool, tools.workers, renderer.render, judge.verdicts(prepared)):
+            tally.count(rendered)
+            _write(rendered, files, tools)
+        with tools.meter("finish"):
+            outputs = files.finish()
+        return _manifest(job, tools, file, digest, screening.standing, tally, outputs)
 
 
-def _prepared(file: ListFile, job: Job, tools: Tools) -> Iterator[Prepared]:
-    batches = iter(file.batches())
+def ordered(
+    pool: ThreadPoolExecutor, workers: int, work: Callable[[Item], Done], items: Iterable[Item]
+) -> Iterator[Done]:
+    """`work` done on each item, in the items' order; with workers some items ahead of the one asked for."""
+    if not workers:
+        yield from map(work, items)
+        return
+    ahead: deque[Future[Done]] = deque()
+    try:
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) > workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+def _read(file: ListFile, tools: Tools) -> Iterator[CellBatch]:
+    batches = file.batches()
     while True:
         with tools.meter("intake"):
             batch = next(batches, None)
         if batch is None:
             return
-        yield _prepare(batch, job, tools)
+        yield batch
 
 
 def _prepare(batch: CellBatch, job: Job, tools: Tools) -> Prepared:
@@ -192,132 +242,156 @@ def _prepare(batch: CellBatch, job: Job, tools: Tools) -> Prepared:
     return Prepared(batch, numbers, reasons, subjects, codes, noted)
 
 
-class _Making:
-    """One reading of the file: verdicts in row order, and the files that they are written to."""
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Gives verdicts in row order: registry, consent cells, the file's own refusals, duplicates."""
 
-    def __init__(
-        self, job: Job, tools: Tools, sink: ListSink, refusals: InFileRefusals, screening: Screening
-    ) -> None:
-        self._job, self._tools, self._sink = job, tools, sink
-        self._refusals, self._screening = refusals, screening
-        self._duplicates = DuplicateSet(sink.scratch / "kept")
-        policy = job.policy
-        self._tokens = TokenMaker(tools.keyring, policy.output.audience)
-        self._files: dict[str, DigestingFile] = {}
-        clean = self._file(f"clean.{policy.output.format}")
-        self._clean = clean_writer(policy.output.format, clean, list(policy.written_columns))
-        self._rejects = RejectsWriter(self._file("rejects.csv"), coarse=policy.reports.disclose == "coarse")
-        self._decisions = DecisionsWriter(self._file("decisions.parquet"))
-        self._by_reason = np.zeros(len(Reason), np.int64)
-        self._redacted: Counter[str] = Counter()
-        self._unknown_words = self._foreign = self._per_row = 0
+    job: Job
+    tools: Tools
+    screening: Screening
+    refusals: InFileRefusals
+    duplicates: DuplicateSet
 
-    def _file(self, name: str) -> DigestingFile:
-        self._files[name] = self._sink.create(name)
-        return self._files[name]
+    def verdicts(self, batches: Iterable[Prepared]) -> Iterator[Judged]:
+        """The verdicts on each batch; `_LateRefusal` once the file was read for the rest of its refusals."""
+        late = False
+        for prepared in batches:
+            said = (prepared.noted, prepared.withdrawn)
+            self.refusals.learn(*said)
+            late = late or any(self._kept_before(subjects) for subjects in said)
+            if not late:
+                yield self._judge(prepared)
+        if late:
+            raise _LateRefusal
 
-    def kept_any(self, *refused: NDArray[np.uint8]) -> bool:
-        """True where a row of one of these subjects was kept in an earlier batch."""
-        return any(
-            len(subjects) > 0 and bool(self._duplicates.contains(Needles.of(subjects)).any())
-            for subjects in refused
-        )
+    def _kept_before(self, subjects: NDArray[np.uint8]) -> bool:
+        return len(subjects) > 0 and bool(self.duplicates.contains(Needles.of(subjects)).any())
 
-    def take(self, prepared: Prepared) -> None:
-        """Judge and write one batch."""
-        reasons, drops = self._judge(prepared)
-        self._by_reason += np.bincount(reasons, minlength=len(Reason))
-        self._per_row += prepared.numbers.per_row
-        if prepared.consent is not None:
-            self._unknown_words += int((prepared.consent == ConsentCell.UNKNOWN).sum())
-        phones = prepared.batch.cells[self._job.policy.column_with(Role.PHONE) or ""]
-        self._foreign += looks_foreign(phones, prepared.reasons, self._job.policy.default_region)
-        self._write(prepared, reasons, drops)
-
-    def _judge(self, prepared: Prepared) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The primary reason and the drop bits of every row; a cell's or number's own reason comes first."""
+    def _judge(self, prepared: Prepared) -> Judged:
+        """A cell's or number's own reason comes first; only good numbers are looked up."""
         rows = np.flatnonzero(prepared.reasons == 0)
-        subjects, blocks = prepared.subjects[rows], prepared.numbers.blocks[rows]
-        with self._tools.meter("screening"):
-            candidates = Candidates.of(subjects, blocks)
-            bits = self._screening.screen(candidates)
+        with self.tools.meter("screening"):
+            candidates = Candidates.of(prepared.subjects[rows], prepared.numbers.blocks[rows])
+            bits = self.screening.screen(candidates)
             cells = None if prepared.consent is None else prepared.consent[rows]
-            bits = weigh(bits, cells, self._job.policy.consent.evidence)
-            bits = self._refusals.apply(bits, candidates.needles)
-        with self._tools.meter("duplicates"):
-            first = self._duplicates.first_seen(candidates.needles, bits == 0)
+            bits = weigh(bits, cells, self.job.policy.consent.evidence)
+            bits = self.refusals.apply(bits, candidates.needles)
+        with self.tools.meter("duplicates"):
+            first = self.duplicates.first_seen(candidates.needles, bits == 0)
             bits[(bits == 0) & ~first] = Drop.DUPLICATE
         reasons, drops = prepared.reasons.copy(), np.zeros(len(prepared.reasons), np.uint8)
         reasons[rows], drops[rows] = primary_reasons(bits), bits
-        return reasons, drops
+        return Judged(prepared, reasons, drops)
 
-    def _write(self, prepared: Prepared, reasons: NDArray[np.uint8], drops: NDArray[np.uint8]) -> None:
-        kept = np.flatnonzero(reasons == 0)
+
+class _Renderer:
+    """Makes tokens and protects columns, for kept rows only."""
+
+    def __init__(self, job: Job, tools: Tools) -> None:
+        self._tools = tools
+        self._audience = job.policy.output.audience
+        self._columns = job.policy.written_columns
+        self._tokens = TokenMaker(tools.keyring, self._audience)
+
+    def render(self, judged: Judged) -> Rendered:
+        """A batch ready to be written."""
+        kept = np.flatnonzero(judged.reasons == 0)
         with self._tools.meter("tokens"):
-            tokens = self._tokens.text(prepared.numbers.blocks[kept])
+            tokens = self._tokens.text(judged.prepared.numbers.blocks[kept])
+        redacted: Counter[str] = Counter()
         with self._tools.meter("columns"):
-            columns = [self._column(name, action, prepared.batch, kept) for name, action in self._written]
-        with self._tools.meter("clean list"):
-            self._clean.write(tokens, columns)
-        records = prepared.batch.records
-        with self._tools.meter("rejects"):
-            self._rejects.write(records, reasons)
-        with self._tools.meter("decisions"):
-            self._decisions.write(records, prepared.subjects, reasons, drops)
+            columns = []
+            for name, action in self._columns.items():
+                cells, found = self._protected(name, action, judged.prepared.batch, kept)
+                columns.append(cells)
+                redacted.update(found)
+        return Rendered(judged, tokens, columns, redacted)
+
+    def _protected(
+        self, name: str, action: Action, batch: CellBatch, kept: NDArray[np.int64]
+    ) -> tuple[pa.StringArray, Mapping[str, int]]:
+        if name not in batch.cells:
+            return pa.array([""] * len(kept), pa.string()), {}
+        context = ColumnContext(self._tools.keyring, self._audience, name)
+        return protect_column(batch.cells[name].take(pa.array(kept)), action, context)
+
+
+def _write(rendered: Rendered, files: ListFiles, tools: Tools) -> None:
+    judged, prepared = rendered.judged, rendered.judged.prepared
+    with tools.meter("clean list"):
+        files.write_clean(rendered.tokens, rendered.columns)
+    with tools.meter("rejects"):
+        files.write_rejects(prepared.batch.records, judged.reasons)
+    with tools.meter("decisions"):
+        files.write_decisions(prepared.batch.records, prepared.subjects, judged.reasons, judged.drops)
+
+
+class _Tally:
+    """Counts what the manifest tells."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._phone = policy.column_with(Role.PHONE) or ""
+        self._region = policy.default_region
+        self._by_reason = np.zeros(len(Reason), np.int64)
+        self._redacted: Counter[str] = Counter()
+        self._per_row = self._unknown_words = self._foreign = 0
+
+    def count(self, rendered: Rendered) -> None:
+        """Take in one batch."""
+        judged, prepared = rendered.judged, rendered.judged.prepared
+        self._by_reason += np.bincount(judged.reasons, minlength=len(Reason))
+        self._redacted.update(rendered.redacted)
+        self._per_row += prepared.numbers.per_row
+        self._foreign += looks_foreign(prepared.batch.cells[self._phone], prepared.reasons, self._region)
+        if prepared.consent is not None:
+            self._unknown_words += int((prepared.consent == ConsentCell.UNKNOWN).sum())
 
     @property
-    def _written(self) -> Iterable[tuple[str, Action]]:
-        return self._job.policy.written_columns.items()
+    def counts(self) -> Counts:
+        """Rows by outcome."""
+        return counts_of(self._by_reason, self._redacted, self._per_row)
 
-    def _column(self, name: str, action: Action, batch: CellBatch, kept: NDArray[np.int64]) -> pa.StringArray:
-        cells = batch.cells.get(name)
-        if cells is None:
-            return pa.array([""] * len(kept), pa.string())
-        context = ColumnContext(self._tools.keyring, self._job.policy.output.audience, name)
-        protected, redacted = protect_column(cells.take(pa.array(kept)), action, context)
-        self._redacted.update(redacted)
-        return protected
-
-    def finish(self, file: ListFile, digest: str) -> Manifest:
-        """Complete the files and sum up."""
-        with self._tools.meter("finish"):
-            self._clean.finish()
-            self._decisions.finish()
-            for output in self._files.values():
-                output.close()
-        policy, counts = self._job.policy, counts_of(self._by_reason, self._redacted, self._per_row)
-        rows = {"rejects.csv": self._rejects.rows, "decisions.parquet": counts.rows}
-        seen = file.description
-        return Manifest(
-            list_id=self._job.list_id,
-            upload=Upload(seen.bytes, digest, seen.format, seen.compression, seen.encoding, seen.delimiter),
-            policy={"name": policy.name, "sha256": policy.sha256},
-            engine={"version": __version__, "phonenumbers": load_plan().metadata_version},
-            keys={
-                "primary": self._tools.keyring.primary.id,
-                "index": self._tools.keyring.index_key_id,
-                "audience": policy.output.audience,
-            },
-            registry_as_of=_as_of(self._screening.standing),
-            counts=counts,
-            warnings=self._warnings(file, counts.rows),
-            outputs=[
-                OutputFile(name, output.sha256, output.size, rows.get(name, counts.kept))
-                for name, output in self._files.items()
-            ],
-            started_at=self._job.started_at,
-            finished_at=self._job.started_at,
-        )
-
-    def _warnings(self, file: ListFile, rows: int) -> list[Warned]:
-        counted = {**file.warnings, "unknown_consent_words": self._unknown_words}
-        if self._foreign > rows * FOREIGN_SHARE:
+    def warnings(self, of_file: Mapping[str, int]) -> list[Warned]:
+        """What a person should look at."""
+        counted = {**of_file, "unknown_consent_words": self._unknown_words}
+        if self._foreign > self._by_reason.sum() * FOREIGN_SHARE:
             counted["foreign_numbers"] = self._foreign
         return [Warned(code, count, WARNINGS[code]) for code, count in counted.items() if count]
 
 
-def _as_of(standing: RegistryStanding) -> dict[str, object]:
-    return {"change": standing.change, "snapshot": standing.snapshot, "registers": dict(standing.loaded_at)}
+def _manifest(
+    job: Job,
+    tools: Tools,
+    file: ListFile,
+    digest: UploadDigest,
+    standing: RegistryStanding,
+    tally: _Tally,
+    outputs: list[OutputFile],
+) -> Manifest:
+    policy, seen = job.policy, file.description
+    return Manifest(
+        list_id=job.list_id,
+        upload=Upload(
+            seen.bytes, digest.hexdigest(), seen.format, seen.compression, seen.encoding, seen.delimiter
+        ),
+        policy={"name": policy.name, "sha256": policy.sha256},
+        engine={"version": __version__, "phonenumbers": load_plan().metadata_version},
+        keys={
+            "primary": tools.keyring.primary.id,
+            "index": tools.keyring.index_key_id,
+            "audience": policy.output.audience,
+        },
+        registry_as_of={
+            "change": standing.change,
+            "snapshot": standing.snapshot,
+            "registers": dict(standing.loaded_at),
+        },
+        counts=tally.counts,
+        warnings=tally.warnings(file.warnings),
+        outputs=outputs,
+        started_at=job.started_at,
+        finished_at=job.started_at,
+    )
 
 
 def _observer(digest: UploadDigest, tools: Tools) -> Callable[[bytes | memoryview], None]:

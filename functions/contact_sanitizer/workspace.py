@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
 from contact_sanitizer.embedded.auditlog import AuditFile
@@ -31,7 +31,6 @@ from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.policy import Policy
 from contact_sanitizer.ports import ListEntry, State
 from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
@@ -49,6 +48,9 @@ from contact_sanitizer.registry_imports import (
 )
 from contact_sanitizer.sanitize import Job, Meter, Tools, no_meter, sanitize
 from contact_sanitizer.screening.foreign import HashContract
+
+if TYPE_CHECKING:
+    from contact_sanitizer.policy import Policy
 
 
 def system_clock() -> int:
@@ -209,7 +211,9 @@ class Workspace:
         policy: Policy,
         out: Path | None = None,
         progress: Callable[[int], None] = lambda _bytes: None,
+        *,
         meter: Meter = no_meter,
+        workers: int = 0,
     ) -> tuple[Manifest, Path]:
         """Run the main job and publish its list; returns the manifest and the list's folder.
 
@@ -217,7 +221,7 @@ class Workspace:
         """
         job = Job(self.new_id(), policy, self.clock())
         normalizer = Normalizer(number_rules(policy))
-        tools = Tools(self.registry, self.keyring, normalizer, progress, meter)
+        tools = Tools(self.registry, self.keyring, normalizer, progress, meter, workers)
         place = (out or self.home.lists).absolute()
         purpose = plain_word(policy.consent.purpose)
         about: dict[str, Any] = {"list_id": job.list_id, "policy": policy.sha256, "purpose": purpose}

@@ -12,12 +12,13 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
-FOUNDATION = GROUND | {"policy", "policy_text"}
+FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
 USE_CASES = {"registering", "registry_imports", "registry_hashlists"}
 
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     "policy_text": FOUNDATION,
+    "policy_words": FOUNDATION,
     "policy": FOUNDATION,
     **{step: FOUNDATION | set(STEPS[: number + 1]) for number, step in enumerate(STEPS)},
     "audit": FOUNDATION | {"audit"},

@@ -210,6 +210,22 @@ def test_an_import_never_weakens_a_refusal(registry: Registry) -> None:
     assert verdicts(registry, ANN, BOB) == [Drop.SUPPRESSED, Drop.CONSENT_WITHDRAWN]
 
 
+@pytest.mark.parametrize("copies", [1, LARGE])
+def test_at_a_tie_the_refusal_wins_in_every_order_of_arrival(registry: Registry, copies: int) -> None:
+    registry.record([withdrawal(ANN, at=100), grant(ANN, at=100)])
+    registry.record([grant(BOB, at=100), withdrawal(BOB, at=100)])
+    undated = [grant(EVE, at=None, recorded_at=300), withdrawal(EVE, at=None, recorded_at=200)]
+    registry.record(undated)
+    assert set(verdicts(registry, *[ANN, BOB, EVE] * copies)) == {Drop.CONSENT_WITHDRAWN}
+
+
+@pytest.mark.parametrize("copies", [1, LARGE])
+def test_of_grants_of_one_moment_the_one_that_ends_first_counts(registry: Registry, copies: int) -> None:
+    registry.record([grant(ANN, expires_at=NOW), grant(ANN), grant(ANN, expires_at=NOW + 1)])
+    registry.record([grant(BOB, expires_at=NOW + 1), grant(BOB)])
+    assert verdicts(registry, *[ANN, BOB] * copies)[:2] == [Drop.CONSENT_EXPIRED, 0]
+
+
 def test_dated_consent_after_a_withdrawal_counts(registry: Registry) -> None:
     registry.record([withdrawal(ANN, at=100), grant(ANN, at=101)])
     assert verdicts(registry, ANN) == [0]

@@ -101,9 +101,6 @@ def test_ordinary_numbers_of_large_countries_are_all_decided() -> None:
         national = phonenumbers.national_significant_number(example)
         code, prefix = str(dialling.country_code), dialling.national_prefix or ""
         written = [national, prefix + national, code + national, "00" + code + national, national[:-2]]
-        if region == "BR":
-            # 0055 is also the prefix of a carrier: a number of NANP might follow it.
-            written.remove("00" + code + national)
         readings = read(ColumnResolver(plan, region), written, explicit=False)
         assert readings.decided.all(), region
         explicit = read(ColumnResolver(plan, region), [code + national], explicit=True)

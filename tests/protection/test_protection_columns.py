@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contact_sanitizer.errors import KeyringError
-from contact_sanitizer.policy import Action
+from contact_sanitizer.policy_words import Action
 from contact_sanitizer.protection.columns import (
     ColumnContext,
     decrypt_column,

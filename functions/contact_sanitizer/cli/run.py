@@ -35,8 +35,17 @@ SHOW_AFTER_SECONDS = 1.0
     metavar="DIR",
     help="Where the list's folder goes. [default: HOME/lists]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Threads to work with; the result is the same.",
+)
 @click.pass_context
-def run(context: click.Context, file: Path, policy_file: Path | None, out: Path | None) -> None:
+def run(
+    context: click.Context, file: Path, policy_file: Path | None, out: Path | None, workers: int
+) -> None:
     """Sanitize the contact list FILE.
 
     CSV and other delimited text, one number a line, XLSX, JSON Lines and Parquet are read, also as .gz
@@ -45,7 +54,7 @@ def run(context: click.Context, file: Path, policy_file: Path | None, out: Path 
     """
     policy = load_policy(policy_file) if policy_file else default_policy()
     with open_workspace(context) as workspace, progress_bar(file) as progress:
-        manifest, place = workspace.sanitize(file, policy, out, progress)
+        manifest, place = workspace.sanitize(file, policy, out, progress, workers=workers - 1)
     emit(context, manifest.document(), lambda: print_summary(manifest, place))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from contact_sanitizer.policy import Role
+from contact_sanitizer.policy_words import Role
 
 
 @dataclass(frozen=True, slots=True)

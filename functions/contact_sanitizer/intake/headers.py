@@ -11,7 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 from contact_sanitizer.intake.columns import ColumnWish
-from contact_sanitizer.policy import Role
+from contact_sanitizer.policy_words import Role
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00]")
 _MARK = r"(?:必填项|必填|选填项|选填|非必填|可选|required|optional|mandatory|\*)"

@@ -13,7 +13,7 @@ from contact_sanitizer.intake.columns import ColumnSeen, ColumnWish
 from contact_sanitizer.intake.headers import known_role, normal_header, wished_headers
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.records import is_blank
-from contact_sanitizer.policy import Role
+from contact_sanitizer.policy_words import Role
 
 SAMPLE_RECORDS = 100
 """How many records the decisions rest on."""

@@ -13,7 +13,7 @@ from contact_sanitizer.intake.formats import Opened, ReadOptions, open_format
 from contact_sanitizer.intake.layout import Layout, decide_layout, survey_layout
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import Observer, RawFile
-from contact_sanitizer.policy import Role
+from contact_sanitizer.policy_words import Role
 
 __all__ = [
     "ColumnSeen",

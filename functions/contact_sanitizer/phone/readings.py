@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contact_sanitizer.phone.aliases import TRUNK_PREFIXES
-from contact_sanitizer.phone.lanes import Flags, Indices, Lanes
-from contact_sanitizer.phone.plan import ROOT, SYMBOLS, Plan
+from contact_sanitizer.phone.lanes import Flags, Indices, Lanes, Words
+from contact_sanitizer.phone.plan import Plan
+from contact_sanitizer.phone.walks import PlanWalk, States, TerritoryWalk, walk_of
 from contact_sanitizer.reasons import Reason
 
-States = NDArray[np.int64]
 
 LONGEST_E164 = 15
-_PAIRS = SYMBOLS * SYMBOLS
 # National numbers of which `aliases.canonical` knows a second form: first digits and lengths (from, to).
 _ALIASED = {"52": ("1", 11, 11), "54": ("", 12, 13)}
 # What `aliases.without_carrier` may strip: first digits, and the lengths (from, to) of the whole.
@@ -56,59 +54,6 @@ class Readings:
         """Set digits and states of these rows without deciding them."""
         self.digits.assign(rows, digits)
         self.states[rows] = states
-
-
-class PlanWalk:
-    """Steps columns of digits through the whole plan, from its root."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        # Next states already multiplied, in the type that NumPy indexes with: one addition and one look-up.
-        self._steps = plan.table.astype(np.int64) * SYMBOLS
-        self.numbers = plan.reasons == Reason.NONE
-
-    def states(self, digits: Lanes) -> States:
-        """int64 (n,): the state of every row after its digits."""
-        at = np.full(len(digits), ROOT * SYMBOLS, dtype=np.int64)
-        index = np.empty_like(at)
-        symbols = digits.symbols()
-        for column in range(digits.longest()):
-            np.add(at, symbols[:, column], out=index)
-            # Every index is in range; mode "clip" only spares the check and the copy that it needs.
-            np.take(self._steps, index, out=at, mode="clip")
-        return at // SYMBOLS
-
-
-class TerritoryWalk:
-    """Steps columns of digits from one state, two digits at a time."""
-
-    def __init__(self, plan: Plan, start: int) -> None:
-        table = plan.table.reshape(-1, SYMBOLS)
-        self._states = _reachable(table, start)
-        local = np.zeros(len(table), dtype=np.int64)
-        local[self._states] = np.arange(len(self._states))
-        single = local[table[self._states]]
-        # By state, second symbol, first symbol: the order in which `Lanes.pairs` packs them.
-        self._steps = single[single].transpose(0, 2, 1).reshape(-1) * _PAIRS
-        self._start = int(local[start]) * _PAIRS
-
-    def states(self, digits: Lanes) -> States:
-        """int64 (n,): the plan's state of every row after its digits."""
-        at = np.full(len(digits), self._start, dtype=np.int64)
-        index = np.empty_like(at)
-        for pair in digits.pairs()[: (digits.longest() + 1) // 2]:
-            np.add(at, pair, out=index)
-            np.take(self._steps, index, out=at, mode="clip")
-        return self._states[at // _PAIRS]
-
-
-def _reachable(table: NDArray[np.uint16], start: int) -> States:
-    found = np.array([start])
-    while True:
-        larger = np.unique(np.concatenate((found, table[found].reshape(-1))))
-        if len(larger) == len(found):
-            return found.astype(np.int64)
-        found = larger
 
 
 class ColumnResolver:
@@ -157,7 +102,7 @@ class ColumnResolver:
         stated = explicit[rows]
         international, national = rows[stated], rows[~stated]
         if len(international):
-            doubt = self._heads.may_read_otherwise(found.digits.rows(international))
+            doubt = self._heads.may_read_otherwise(found.digits.rows(international), self._walk)
             found.decided[international] = ~doubt
         if len(national):
             self._retry(found, national, digits.rows(national))
@@ -232,7 +177,7 @@ class ColumnResolver:
             found.place(rows[chosen[at[good]]], rest.rows(np.flatnonzero(good)), states[good])
             numbers[at] += good
             touched[at] = True
-            doubt[at] |= ~good & self._heads.may_read_otherwise(rest)
+            doubt[at] |= ~good & self._heads.may_read_otherwise(rest, self._walk)
         found.decided[rows[chosen]] = (numbers == 1) & ~doubt
         left[chosen[touched]] = False
 
@@ -264,6 +209,7 @@ class _Heads:
         self._codes = np.zeros(_HEADS, dtype=np.uint64)
         self._masks = np.zeros(_HEADS, dtype=np.uint64)
         self._trunk_digits = np.zeros(_HEADS, dtype=np.int64)
+        self._one_digit_trunks = np.ones(_HEADS, dtype=np.bool_)
         self._aliased = np.zeros(_HEADS, dtype=np.bool_)
         for head in range(_HEADS):
             self._fill(plan, head, plan.country_code(f"{head:03d}"))
@@ -278,19 +224,47 @@ class _Heads:
         self._aliased[head] = code in _ALIASED
         for trunk in _trunks(plan, plan.country_codes[country_code]):
             self._trunk_digits[head] |= 1 << int(trunk[0])
+            self._one_digit_trunks[head] &= len(trunk) == 1
 
-    def may_read_otherwise(self, digits: Lanes) -> Flags:
-        """True where the per-row path has readings beside the digits themselves."""
-        symbols = (digits.low & np.uint64(0x0F0F0F)).astype(np.int64)
-        head = (symbols & 15) * 100 + ((symbols >> 8) & 15) * 10 + (symbols >> 16)
+    def may_read_otherwise(self, digits: Lanes, walk: PlanWalk) -> Flags:
+        """True where the per-row path may have a reading beside the digits themselves."""
+        head = self._head_of(digits)
         rest = digits.low >> self._code_bits[head]
         # An empty rest reads as digit 0 here: a doubt more, never one less.
-        trunk = (self._trunk_digits[head] >> (rest & np.uint64(15)).astype(np.int64)) & 1
-        again = (rest & self._masks[head]) == self._codes[head]
+        trunk: Flags = ((self._trunk_digits[head] >> (rest & np.uint64(15)).astype(np.int64)) & 1) != 0
         zeros = (rest & np.uint64(0xFFFF)) == np.uint64(0x3030)
-        leading = digits.starts_with("0")
-        doubt: Flags = (trunk != 0) | again | zeros | leading | self._aliased[head]
-        return doubt | (digits.lengths <= _SHORTEST_HEAD)
+        doubt: Flags = zeros | digits.starts_with("0") | self._aliased[head]
+        doubt |= trunk & ~self._one_digit_trunks[head]
+        doubt |= digits.lengths <= _SHORTEST_HEAD
+        again = self._again(rest, head) & ~doubt
+        for length in (1, 2, 3):
+            # `+86 86 138…` is read without its first code.
+            rows = np.flatnonzero(again & (self._code_bits[head] == 8 * length))
+            doubt[rows] = walk.numbers[walk.states(digits.rows(rows).without_first(length))]
+        rows = np.flatnonzero(trunk & ~doubt)
+        if len(rows):
+            # Only what is a number without its trunk digit, or repeats its country code, reads otherwise.
+            bare = self._without_trunk(digits.rows(rows), head[rows])
+            doubt[rows] = walk.numbers[walk.states(bare)] | self._again(
+                rest[rows] >> np.uint64(8), head[rows]
+            )
+        return doubt
+
+    def _head_of(self, digits: Lanes) -> Indices:
+        symbols = (digits.low & np.uint64(0x0F0F0F)).astype(np.int64)
+        head: Indices = (symbols & 15) * 100 + ((symbols >> 8) & 15) * 10 + (symbols >> 16)
+        return head
+
+    def _again(self, rest: Words, head: Indices) -> Flags:
+        """True where the country code stands again at the beginning of the rest."""
+        again: Flags = (rest & self._masks[head]) == self._codes[head]
+        return again
+
+    def _without_trunk(self, digits: Lanes, head: Indices) -> Lanes:
+        """The digits without the first one after the country code."""
+        shorter = digits.without_first(1)
+        mask = self._masks[head]
+        return Lanes((shorter.low & ~mask) | (digits.low & mask), shorter.high, shorter.lengths)
 
 
 def _trunks(plan: Plan, region: str) -> tuple[str, ...]:
@@ -305,9 +279,3 @@ def _trunks(plan: Plan, region: str) -> tuple[str, ...]:
 @cache
 def _heads_of(plan: Plan) -> _Heads:
     return _Heads(plan)
-
-
-@cache
-def walk_of(plan: Plan) -> PlanWalk:
-    """The walk of a plan, made once."""
-    return PlanWalk(plan)

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from contact_sanitizer.errors import KeyringError
-from contact_sanitizer.policy import Action
+from contact_sanitizer.policy_words import Action
 from contact_sanitizer.protection.associated import Use, associated_data, checked_name
 from contact_sanitizer.protection.detect import redact_cells
 from contact_sanitizer.protection.hashes import hash_cells

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contact_sanitizer.intake.consentcells import ConsentCell
-from contact_sanitizer.policy import Evidence
+from contact_sanitizer.policy_words import Evidence
 from contact_sanitizer.screening.verdict import CONSENT_BITS, Drop
 
 Bits = NDArray[np.uint8]
