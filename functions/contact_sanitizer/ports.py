@@ -90,7 +90,7 @@ class ListSink(Protocol):
         ...
 
     def restart(self) -> None:
-        """Forget what was written so far."""
+        """Forget the files that were written so far; the scratch folder stays as it is."""
         ...
 
     def publish(self, manifest: bytes) -> object:

@@ -26,6 +26,7 @@ from contact_sanitizer.embedded.keyfile import KeyFile
 from contact_sanitizer.embedded.listfolder import ListFolder
 from contact_sanitizer.embedded.registry import SqliteRegistry
 from contact_sanitizer.errors import ContactSanitizerError, IntakeError
+from contact_sanitizer.job import Job, Meter, Tools, no_meter
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
@@ -46,7 +47,7 @@ from contact_sanitizer.registry_imports import (
     import_blocklist,
     import_consents,
 )
-from contact_sanitizer.sanitize import Job, Meter, Tools, no_meter, sanitize
+from contact_sanitizer.sanitize import sanitize
 from contact_sanitizer.screening.foreign import HashContract
 
 if TYPE_CHECKING:

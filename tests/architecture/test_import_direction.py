@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
-USE_CASES = {"registering", "registry_imports", "registry_hashlists"}
+USE_CASES = {"job", "registering", "registry_imports", "registry_hashlists"}
 
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
@@ -26,7 +26,9 @@ ALLOWED: dict[str, set[str]] = {
     "registry_imports": FOUNDATION | {*STEPS, "ports", "registry_imports"},
     "registry_hashlists": FOUNDATION | {*STEPS, "ports", "registry_imports"},
     "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
-    "sanitize": FOUNDATION | {*STEPS, "audit", "ports"},
+    "job": FOUNDATION | {*STEPS, "ports"},
+    "batches": FOUNDATION | {*STEPS, "ports", "job"},
+    "sanitize": FOUNDATION | {*STEPS, "audit", "ports", "job", "batches"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
     "workspace": FOUNDATION | {*STEPS, "audit", "ports", "sanitize", *USE_CASES, "embedded"},
     "cli": FOUNDATION | {*STEPS, "audit", "ports", "sanitize", *USE_CASES, "workspace", "cli"},

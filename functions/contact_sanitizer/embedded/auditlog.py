@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from contact_sanitizer.audit.events import Event
+from contact_sanitizer.embedded.home import sync_folder
 from contact_sanitizer.errors import AuditError
 
 
@@ -41,17 +44,27 @@ class AuditFile:
             raise AuditError("audit_damaged", "the audit log cannot be read") from None
 
     def _write(self, line: bytes) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        # O_NONBLOCK: a named pipe in the log's place would hold us until somebody reads it.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         file = os.open(self._path, flags, 0o600)
         try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError("what lies in the log's place keeps nothing")
             fcntl.flock(file, fcntl.LOCK_EX)
             size = os.fstat(file).st_size
             # A crash in the middle of a line must not swallow the next event.
             torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-            _write_whole(file, b"\n" + line if torn else line)
-            os.fsync(file)
+            try:
+                _write_whole(file, b"\n" + line if torn else line)
+                os.fsync(file)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(file, size)
+                raise
         finally:
             os.close(file)
+        if not size:
+            sync_folder(self._path.parent)
 
 
 def _write_whole(file: int, data: bytes) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
 from contact_sanitizer.embedded.home import write_whole
 from contact_sanitizer.errors import HomeError
 from contact_sanitizer.listid import ListId, parse_list_id
-from contact_sanitizer.ports import ListEntry
+from contact_sanitizer.ports import ListEntry, State
+
+_COUNTS: Final = frozenset({"started_at", "rows", "kept", "dropped", "rejected"})
 
 
 class CatalogueFolder:
@@ -22,7 +24,8 @@ class CatalogueFolder:
 
     def put(self, entry: ListEntry) -> None:
         """Record or replace one entry, on disk when this returns."""
-        data = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
+        # ASCII: a place on disk need not be text, and its stray bytes have no UTF-8.
+        data = json.dumps(asdict(entry)).encode() + b"\n"
         try:
             write_whole(self._folder / f"{entry.list_id}.json", data)
         except OSError:
@@ -43,8 +46,26 @@ class CatalogueFolder:
 def _read(path: Path) -> ListEntry | None:
     try:
         stated: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return ListEntry(**stated)
+        entry = ListEntry(**stated)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError):
-        raise HomeError("home_damaged", "an entry of the home's catalogue is damaged") from None
+    except (OSError, ValueError, TypeError, RecursionError):
+        raise _damaged(path) from None
+    if not _is_sound(entry) or entry.list_id != path.stem:
+        raise _damaged(path)
+    return entry
+
+
+def _is_sound(entry: ListEntry) -> bool:
+    """Whether each field is what it is declared to be."""
+    values = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    counts = [values.pop(name) for name in _COUNTS]
+    return (
+        all(type(count) is int and 0 <= count < 1 << 53 for count in counts)
+        and all(isinstance(value, str) for value in values.values())
+        and entry.state in get_args(State)
+    )
+
+
+def _damaged(path: Path) -> HomeError:
+    return HomeError("home_damaged", f"the catalogue's entry of list {path.stem} is damaged")

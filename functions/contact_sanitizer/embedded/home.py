@@ -30,6 +30,9 @@ from contact_sanitizer.errors import HomeError
 FORMAT: Final = "contact-sanitizer/home/v1"
 _ANY_FORMAT = re.compile(r"contact-sanitizer/home/v(\d+)\Z")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_\-]{0,31}\Z")
+# A tenant's name goes into audit events, where nothing that could be a phone may stand.
+_LONG_NUMBER = re.compile(r"\d{7}")
+_UNFINISHED = re.compile(r"\.home\.json\.\d+\.tmp\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,11 @@ class Home:
 
     def tenant(self, name: str) -> TenantFolder:
         """The places of a tenant; `HomeError` for a name that is none."""
-        if not _TENANT.match(name):
-            raise HomeError("tenant_invalid", "a tenant's name is up to 32 of a-z, 0-9, '-' and '_'")
+        if not _TENANT.match(name) or _LONG_NUMBER.search(name):
+            raise HomeError(
+                "tenant_invalid",
+                "a tenant's name is up to 32 of a-z, 0-9, '-' and '_', without a long number",
+            )
         return TenantFolder(self.root / "tenants" / name)
 
 
@@ -86,23 +92,34 @@ def open_home(root: Path) -> Home:
     """The home at `root`, made where it is missing; an existing folder that is no home is refused."""
     home = Home(root)
     try:
-        if (root / "home.json").exists():
-            _check(root / "home.json")
-        elif root.exists() and any(root.iterdir()):
-            raise HomeError("home_damaged", "the folder is not empty and has no home.json: it is no home")
-        for folder in (root, home.audit.parent, home.catalogue, root / "tenants"):
-            folder.mkdir(mode=0o700, parents=folder is root, exist_ok=True)
-        if not (root / "home.json").exists():
+        if not _is_marked(root):
+            # home.json comes first, so that whatever else a crash leaves stands in a folder that is a home.
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(root / "home.json", json.dumps({"format": FORMAT}).encode() + b"\n")
-    except OSError:
+        for folder in (home.audit.parent, home.catalogue, root / "tenants"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except (OSError, ValueError):
         raise HomeError("home_unwritable", "the home folder cannot be made or used") from None
     return home
+
+
+def _is_marked(root: Path) -> bool:
+    """Whether `root` is a home; False where one may be made there, `HomeError` where neither holds."""
+    if (root / "home.json").exists():
+        _check(root / "home.json")
+        return True
+    foreign = root.exists() and any(not _UNFINISHED.match(path.name) for path in root.iterdir())
+    if foreign and (root / "home.json").exists():  # another process was faster
+        return True
+    if foreign:
+        raise HomeError("home_damaged", "the folder is not empty and has no home.json: it is no home")
+    return False
 
 
 def _check(path: Path) -> None:
     try:
         stated = str(json.loads(path.read_text(encoding="utf-8"))["format"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise HomeError("home_damaged", "home.json is damaged") from None
     if stated == FORMAT:
         return
@@ -133,8 +150,21 @@ def make_tenant(place: TenantFolder, fill: Callable[[TenantFolder], None]) -> bo
 def write_whole(path: Path, data: bytes) -> None:
     """Put `data` at `path`, on disk and at once: readers see all of it or what was there before."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on disk: without it a crash can undo a rename or the making of a file."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

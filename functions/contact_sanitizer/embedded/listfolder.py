@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from contact_sanitizer.embedded.home import sync_folder
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
 
@@ -28,17 +29,30 @@ class ListFolder:
     def __init__(self, out: Path, list_id: str) -> None:
         self._final = out / list_id
         self._partial = out / f".{list_id}.partial"
+        self.scratch = self._partial / "scratch"
         with writing_errors():
             out.mkdir(parents=True, exist_ok=True)
+            self._lock = self._begin(out)
+        self._published = False
+        self._open: list[DigestingFile] = []
+
+    def _begin(self, out: Path) -> int:
+        """Make the partial folder and lock it, while nobody else sweeps here; returns the lock."""
+        sweeping = _locked(out)
+        try:
             _sweep(out)
             if self._final.exists():
                 raise OutputError("list_exists", "a list of this id is already there")
+            # The scratch folder comes with it: where there is no room for both, nothing stays.
             self._partial.mkdir(mode=0o700)
-            self._lock = _locked(self._partial)
-            self.scratch = self._partial / "scratch"
-            self.scratch.mkdir(mode=0o700)
-        self._published = False
-        self._open: list[DigestingFile] = []
+            try:
+                self.scratch.mkdir(mode=0o700)
+                return _locked(self._partial)
+            except OSError:
+                shutil.rmtree(self._partial, ignore_errors=True)
+                raise
+        finally:
+            os.close(sweeping)
 
     @property
     def place(self) -> Path:
@@ -53,14 +67,12 @@ class ListFolder:
         return file
 
     def restart(self) -> None:
-        """Forget what was written so far."""
+        """Forget the files that were written so far; the scratch folder stays as it is."""
         self._close_files()
         with writing_errors():
             for path in self._partial.iterdir():
                 if path.is_file():
                     path.unlink()
-            shutil.rmtree(self.scratch)
-            self.scratch.mkdir(mode=0o700)
 
     def publish(self, manifest: bytes) -> Path:
         """Make the list visible, manifest included; returns its folder."""
@@ -69,10 +81,10 @@ class ListFolder:
             file = self.create(MANIFEST)
             file.write(manifest)
             file.close()
-            _sync(self._partial)
+            sync_folder(self._partial)
             self._partial.rename(self._final)
             self._published = True
-            _sync(self._final.parent)
+            sync_folder(self._final.parent)
         return self._final
 
     def __enter__(self) -> Self:
@@ -100,14 +112,6 @@ def _locked(folder: Path) -> int:
     return lock
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _sweep(out: Path) -> None:
     """Remove partial lists whose maker is gone: a living maker holds the lock."""
     for path in out.iterdir():
@@ -115,7 +119,7 @@ def _sweep(out: Path) -> None:
             continue
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError:  # gone meanwhile, or no folder at all
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

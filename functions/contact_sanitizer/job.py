@@ -1,0 +1,70 @@
+"""One run of the main job: what is asked for, and what it works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contact_sanitizer.listid import ListId
+from contact_sanitizer.phone.normalize import Normalizer
+from contact_sanitizer.ports import Registry
+from contact_sanitizer.protection.keyring import Keyring
+from contact_sanitizer.screening.rule import Rule
+
+if TYPE_CHECKING:
+    from contact_sanitizer.policy import Policy
+
+Meter = Callable[[str], AbstractContextManager[None]]
+
+
+def no_meter(_stage: str) -> AbstractContextManager[None]:
+    """A meter that measures nothing."""
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run: the list's id, its rules, and the moment it began (milliseconds since 1970 UTC).
+
+    Consents and suppressions are judged at that moment.
+    """
+
+    list_id: ListId
+    policy: Policy
+    started_at: int
+
+    @property
+    def now(self) -> int:
+        """The moment of judgement in seconds."""
+        return self.started_at // 1000
+
+    @property
+    def rule(self) -> Rule:
+        """What has to be allowed, and which refusals count."""
+        consent, suppression = self.policy.consent, self.policy.suppression
+        return Rule(
+            purpose=consent.purpose,
+            channel=consent.channel,
+            sender=consent.sender,
+            max_age_days=consent.max_age_days,
+            scopes=frozenset(suppression.scopes),
+            register_max_age_days={str(scope): days for scope, days in suppression.max_age_days.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the job works with.
+
+    `progress` is told how many bytes of the upload were read since last time. `workers`: how many
+    threads prepare and render batches beside the one that judges and writes; the bytes are the same.
+    """
+
+    registry: Registry
+    keyring: Keyring
+    normalizer: Normalizer
+    progress: Callable[[int], None] = lambda _bytes: None
+    meter: Meter = no_meter
+    workers: int = 0
