@@ -46,6 +46,17 @@ format: $(READY)
 bench: $(READY)
 	@$(BIN)/python benchmarks/bench.py
 
+differential: $(READY)
+	@cd tests/phone && PYTHONPATH=.. ../../$(BIN)/python -c "import test_phone_plan as plan, test_phone_vector as vector; \
+	plan.check(1_000_000, 50_000, 11); print('the plan agrees with phonenumbers on 1,000,000 digit strings'); \
+	[print(f'seed {seed}: 250,000 cells alike, {vector.check(250_000, seed):.0%} read by columns', flush=True) for seed in range(8)]"
+
+fuzz: $(READY)
+	@CONTACT_SANITIZER_FUZZ=10000 $(BIN)/python -m pytest -n auto tests/faults/test_faults_files.py
+
+crash: $(READY)
+	@CONTACT_SANITIZER_KILLS=200 $(BIN)/python -m pytest tests/faults/test_faults_kill.py
+
 plan: $(READY)
 	@$(BIN)/python -m contact_sanitizer.phone.compile
 

@@ -88,6 +88,12 @@ def prepare(batch: CellBatch, job: Job, tools: Tools) -> Prepared:
     return Prepared(batch, numbers, reasons, subjects, codes, noted)
 
 
+def _rows_of(items: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Some rows of a contiguous (n, 16) matrix; NumPy moves 16-byte items faster than rows of 16 bytes."""
+    chosen: NDArray[np.uint8] = items.view("V16").ravel()[rows].view(np.uint8).reshape(-1, 16)
+    return chosen
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Gives verdicts in row order: registry, consent cells, the file's own refusals, duplicates."""
@@ -117,7 +123,7 @@ class Judge:
         """A cell's or number's own reason comes first; only good numbers are looked up."""
         rows = np.flatnonzero(prepared.reasons == 0)
         with self.tools.meter("screening"):
-            candidates = Candidates.of(prepared.subjects[rows], prepared.numbers.blocks[rows])
+            candidates = Candidates.of(_rows_of(prepared.subjects, rows), _rows_of(prepared.numbers.blocks, rows))
             bits = self.screening.screen(candidates)
             cells = None if prepared.consent is None else prepared.consent[rows]
             bits = weigh(bits, cells, self.job.policy.consent.evidence)
@@ -143,7 +149,7 @@ class Renderer:
         """A batch ready to be written."""
         kept = np.flatnonzero(judged.reasons == 0)
         with self._tools.meter("tokens"):
-            tokens = self._tokens.text(judged.prepared.numbers.blocks[kept])
+            tokens = self._tokens.text(_rows_of(judged.prepared.numbers.blocks, kept))
         redacted: Counter[str] = Counter()
         with self._tools.meter("columns"):
             columns = []
