@@ -9,7 +9,7 @@ import click
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.importing import emit_report, results_option, row_results
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT, by_option, known_region, open_desk, phone_of, region_option
+from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, region_option
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.registry_imports import BlockDefaults
 from contact_sanitizer.screening.foreign import HashContract
@@ -27,9 +27,16 @@ def block() -> None:
 
 @block.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--scope", default="tenant", show_default=True, help="For rows that name none.")
-@click.option("--reason", type=REASON, default="operator", show_default=True, help="For rows that name none.")
-@click.option("--source", default="", help="For rows that name none.")
+@click.option(
+    "--scope",
+    default="tenant",
+    show_default=True,
+    help="Where the block holds, for rows that do not say: global, tenant or sender:NAME.",
+)
+@click.option(
+    "--reason", type=REASON, default="operator", show_default=True, help="Why, for rows that do not say."
+)
+@click.option("--source", default="", help="Where this is known from, for rows that do not say.")
 @click.option(
     "--contract",
     default="",
@@ -61,8 +68,8 @@ def import_(
     """
     hashed = HashedList(contract, phone_of(known) if known else "") if contract or known else None
     defaults = BlockDefaults(scope, reason, source)
-    with open_workspace(context) as workspace, row_results(results) as rows:
-        report = workspace.import_blocks(file, defaults, known_region(region), rows, actor=by, hashed=hashed)
+    with open_workspace(context) as workspace, row_results(file, results) as rows:
+        report = workspace.import_blocks(file, defaults, region, rows, actor=by, hashed=hashed)
     emit_report(context, report, rows)
 
 

@@ -11,7 +11,7 @@ import click
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.importing import emit_report, results_option, row_results
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT, by_option, known_region, open_desk, phone_of, region_option
+from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, region_option
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.registering import ConsentTerms
 from contact_sanitizer.registry_imports import ConsentDefaults
@@ -26,11 +26,11 @@ def consent() -> None:
 
 @consent.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--purpose", default="", help="For rows that name none.")
-@click.option("--channel", default="", help="For rows that name none.")
-@click.option("--sender", default="", help="For rows that name none.")
-@click.option("--source", default="", help="For rows that name none.")
-@click.option("--wording", default="", help="For rows that name none.")
+@click.option("--purpose", default="", help="For what, where a row does not say: e.g. marketing.")
+@click.option("--channel", default="", help="How, where a row does not say: e.g. sms, call.")
+@click.option("--sender", default="", help="For whom, where a row does not say; left out: all senders.")
+@click.option("--source", default="", help="How it was given, where a row does not say: e.g. web-form.")
+@click.option("--wording", default="", help="Version of the text shown, where a row does not say.")
 @results_option
 @region_option
 @by_option
@@ -50,8 +50,8 @@ def import_(
     source, reference, wording. Importing a file twice changes nothing; an interrupted import goes on
     where it stopped.
     """
-    with open_workspace(context) as workspace, row_results(results) as rows:
-        report = workspace.import_consents(file, ConsentDefaults(**defaults), known_region(region), rows, by)
+    with open_workspace(context) as workspace, row_results(file, results) as rows:
+        report = workspace.import_consents(file, ConsentDefaults(**defaults), region, rows, by)
     emit_report(context, report, rows)
 
 

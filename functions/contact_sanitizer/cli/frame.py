@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
 import click
 
+from contact_sanitizer.cli.usage import usage_sentence
 from contact_sanitizer.errors import ContactSanitizerError
 
 
@@ -115,9 +120,15 @@ class Group(click.Group):
 def emit(context: click.Context, document: object, text: Callable[[], None]) -> None:
     """Print the result: `document` with `--json`, else what `text` prints."""
     if options_of(context).as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        click.echo(_json(document, indent=2))
     else:
         text()
+
+
+def _json(document: object, indent: int | None = None) -> str:
+    """Readable where standard output is UTF-8, else in ASCII: a replaced character would be another name."""
+    utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    return json.dumps(document, ensure_ascii=not utf8, indent=indent)
 
 
 REFUSED: Final = 1
@@ -128,54 +139,76 @@ def run_command(root: click.Command, arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status; no exception leaves, no traceback is printed."""
     try:
         status = root.main(args=list(arguments), prog_name="contact-sanitizer", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return USAGE
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell.
-        sys.stderr.close()
+        sys.stdout.flush()
+    except (SystemExit, BrokenPipeError):
+        # Whoever read our output has gone (Click and Rich exit then); there is nobody left to tell.
+        _drop_output()
         return REFUSED
     except BaseException as error:  # noqa: BLE001 - the last fence: a third party's words could quote a cell
-        code, message, status = _diagnosis(error, arguments)
-        _report(arguments, code, message)
+        return _refuse(error, as_json="--json" in arguments)
     return status if isinstance(status, int) else 0
 
 
-def _diagnosis(error: BaseException, arguments: Sequence[str]) -> tuple[str, str, int]:
+def _refuse(error: BaseException, *, as_json: bool) -> int:
+    """Say what ended a command; returns the exit status."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
+        click.echo(error.format_message(), err=True)
+        return USAGE
+    code, message, status = _diagnosis(error)
+    try:
+        _report(code, message, as_json=as_json)
+    except OSError:
+        _drop_output()
+    return status
+
+
+def _diagnosis(error: BaseException) -> tuple[str, str, int]:
     """The code, the sentence and the exit status for what ended a command."""
     if isinstance(error, ContactSanitizerError):
         return error.code, error.message, REFUSED
     if isinstance(error, click.ClickException):
-        return "usage", _without_arguments(error, arguments), USAGE
+        return "usage", usage_sentence(error), USAGE
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return "interrupted", "stopped before the end; nothing half-made was left", REFUSED
+        return "interrupted", "stopped before the end; the same command can be run again", REFUSED
     if isinstance(error, MemoryError):
-        return "out_of_memory", "there was not enough memory; nothing half-made was left", REFUSED
+        return "out_of_memory", "there was not enough memory; no list was made", REFUSED
+    if isinstance(error, OSError) and _was_printing(error):
+        _drop_output()
+        code = "out_full" if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else "out_unwritable"
+        return code, "the work was done, but its result cannot be printed", REFUSED
     return "internal", f"an unexpected {type(error).__name__} {_place(error)}", REFUSED
 
 
-def _report(arguments: Sequence[str], code: str, message: str) -> None:
-    if "--json" in arguments:
-        document = json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False)
-        click.echo(document)
+def _report(code: str, message: str, *, as_json: bool) -> None:
+    if as_json:
+        document = _json({"error": {"code": code, "message": message}})
         click.echo(document, err=True)
+        click.echo(document)
     else:
         click.echo(f"error: {code}: {message}", err=True)
 
 
-def _without_arguments(error: click.ClickException, arguments: Sequence[str]) -> str:
-    """Click's sentence without what the user typed: an argument can be a phone or a file name."""
-    message = error.format_message()
-    for argument in sorted(arguments, key=len, reverse=True):
-        value = argument.partition("=")[2] if argument.startswith("-") else argument
-        if len(value) > 1:
-            message = message.replace(value, "…")
-    return " ".join(message.split())
+def _was_printing(error: OSError) -> bool:
+    """Whether standard output refused it: nothing else is written by Click, by Rich or by this module."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    module = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__", ""))
+    return module == __name__ or module.partition(".")[0] in {"click", "rich"}
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: the interpreter would complain about it in its own words."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _place(error: BaseException) -> str:
     """Where in our own code an unexpected error came from, for a report; no value is in it."""
-    trace, place = error.__traceback__, "outside the package"
+    trace: TracebackType | None = error.__traceback__
+    place = "outside the package"
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__", ""))
         if module.startswith("contact_sanitizer"):

@@ -13,8 +13,9 @@ from contact_sanitizer.protection.keyring import Keyring
 @click.pass_context
 def init(context: click.Context) -> None:
     """Make a home: keys, registry and audit log. Other commands do so where it is missing."""
-    workspace = open_workspace(context)
-    keys = _documents(workspace.keyring)
+    with open_workspace(context) as workspace:
+        keys = _documents(workspace.keyring)
+        workspace.registry.standing()  # a home whose registry is gone or damaged is not ready
     home = options_of(context).home
     document = {"home": str(home), "tenant": workspace.tenant, "keys": keys}
     emit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from contact_sanitizer.cli.frame import emit
 from contact_sanitizer.errors import OutputError
+from contact_sanitizer.outputs.digesting import writing_errors
 from contact_sanitizer.registry_imports import ImportReport
 from contact_sanitizer.workspace import OnRow
 
@@ -34,25 +36,43 @@ class RowResults:
     def __call__(self, row: int, outcome: str) -> None:
         """Take in one row."""
         if self._write:
-            self._write(row, outcome)
+            with writing_errors():
+                self._write(row, outcome)
         if outcome.startswith("refused:") and len(self.refused) < SHOWN_REFUSALS:
             self.refused.append((row, outcome.removeprefix("refused:")))
 
 
 @contextmanager
-def row_results(file: Path | None) -> Iterator[RowResults]:
-    """The results of one import, written to `file` where it is given."""
+def row_results(source: Path, file: Path | None) -> Iterator[RowResults]:
+    """The results of the import of `source`, which appear in `file`, where it is given, when all is done.
+
+    `OutputError` where they cannot be written; then nothing was imported yet, unless the disk is full.
+    """
     if file is None:
         yield RowResults(None)
         return
+    _check_place(source, file)
+    partial = file.with_name(f".{file.name[:100]}.{os.getpid()}.partial")
     try:
-        opened = file.open("w", newline="", encoding="utf-8")
-    except OSError:
-        raise OutputError("out_unwritable", "the results cannot be written to that file") from None
-    with opened:
-        writer = csv.writer(opened, lineterminator="\n")
-        writer.writerow(["row", "outcome"])
-        yield RowResults(lambda row, outcome: writer.writerow([row, outcome]))
+        with writing_errors():
+            opened = partial.open("w", newline="", encoding="utf-8")
+        try:
+            writer = csv.writer(opened, lineterminator="\n")
+            writer.writerow(["row", "outcome"])
+            yield RowResults(lambda row, outcome: writer.writerow([row, outcome]))
+        finally:
+            with writing_errors():
+                opened.close()
+        with writing_errors():
+            partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _check_place(source: Path, file: Path) -> None:
+    with writing_errors():
+        if file.exists() and (not file.is_file() or (source.exists() and file.samefile(source))):
+            raise OutputError("out_unwritable", "the results need a file of their own")
 
 
 def emit_report(context: click.Context, report: ImportReport, results: RowResults) -> None:

@@ -44,7 +44,7 @@ def show(context: click.Context, list_id: str) -> None:
 def _manifest(entry: ListEntry) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads((Path(entry.place) / "manifest.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise OutputError("list_unknown", "that list was not finished, or is no longer there") from None
     return document
 

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +13,7 @@ import click
 import pyarrow as pa
 
 from contact_sanitizer.cli.frame import Command, emit
-from contact_sanitizer.cli.people import known_region
+from contact_sanitizer.cli.people import REGION
 from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.listfile import ReadOptions, inspect_list
@@ -24,47 +23,73 @@ from contact_sanitizer.phone.rules import NumberRules
 from contact_sanitizer.reasons import Reason
 
 BATCH = 20_000
+LONGEST_LINE = 1 << 20
 
 
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--region", default="CN", show_default=True, help="Where a number without country code belongs."
+    "--region",
+    type=REGION,
+    default="CN",
+    show_default=True,
+    metavar="CODE",
+    help="Where a number without + belongs.",
 )
 def phone(file: Path | None, region: str) -> None:
-    """Read cells, one a line, from FILE or standard input; say what becomes of each as a JSON line."""
-    rules = NumberRules(known_region(region), frozenset({NumberKind.MOBILE}), frozenset(), placeholders=True)
+    """Say what becomes of a cell: cells in, one a line, from FILE or standard input; JSON lines out.
+
+    A number that can be used comes out as {"row", "number", "type", "region"}, anything else as
+    {"row", "reason"}. No home is needed and nothing is recorded.
+    """
+    rules = NumberRules(region, frozenset({NumberKind.MOBILE}), frozenset(), placeholders=True)
     normalizer = Normalizer(rules)
     with _lines(file) as source:
         row = 0
         while cells := _cells(source, row):
             numbers = normalizer.normalize(pa.array(cells, pa.string()))
-            for line in _answers(normalizer, numbers, row):
-                click.echo(line)
+            click.echo("\n".join(_answers(normalizer, numbers, row)))
             row += len(cells)
 
 
 @contextmanager
 def _lines(file: Path | None) -> Iterator[BinaryIO]:
     if file is None:
+        if sys.stdin.isatty():
+            click.echo("One cell a line; Ctrl-D ends.", err=True)
         yield sys.stdin.buffer
         return
     try:
         opened = file.open("rb")
-    except OSError:
+    except FileNotFoundError:
+        raise IntakeError("file_missing", "there is no such file") from None
+    except (OSError, ValueError):
         raise IntakeError("file_unreadable", "the file cannot be read") from None
     with opened:
         yield opened
 
 
 def _cells(source: BinaryIO, row: int) -> list[str]:
+    """The next cells; from a terminal one, so that each is answered at once."""
     cells = []
-    for number, line in enumerate(islice(source, BATCH), row + 1):
+    for number, line in enumerate(_some_lines(source, 1 if source.isatty() else BATCH), row + 1):
         try:
             cells.append(line.removesuffix(b"\n").removesuffix(b"\r").decode())
         except UnicodeDecodeError:
             raise IntakeError("encoding_invalid", f"line {number} is not UTF-8") from None
     return cells
+
+
+def _some_lines(source: BinaryIO, count: int) -> Iterator[bytes]:
+    try:
+        for _ in range(count):
+            if not (line := source.readline(LONGEST_LINE + 1)):
+                return
+            if len(line) > LONGEST_LINE:
+                raise IntakeError("limit_cell_chars", f"a line is longer than {LONGEST_LINE:,} bytes")
+            yield line
+    except OSError:
+        raise IntakeError("file_unreadable", "the input cannot be read") from None
 
 
 def _answers(normalizer: Normalizer, numbers: Numbers, before: int) -> Iterator[str]:

@@ -1,55 +1,45 @@
-"""The command `contact-sanitizer`: its families, and the way in."""
+"""The process of `contact-sanitizer`: its signals, its streams and its exit status."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
+from io import TextIOWrapper
 from types import FrameType
 
-import click
-
-from contact_sanitizer import __version__
-from contact_sanitizer.cli.frame import Group, run_command
-
-_HERE = "contact_sanitizer.cli"
-_MEMBERS = {
-    "run": (f"{_HERE}.run:run", "Sanitize a contact list."),
-    "consent": (f"{_HERE}.consents:consent", "Who agreed to what: import, record, withdraw, show."),
-    "block": (f"{_HERE}.blocks:block", "Who must not be contacted: import, add, remove, show."),
-    "optout": (f"{_HERE}.optouts:optout", "Read a reply (R, TD, 退订, STOP) and record the refusal."),
-    "policy": (f"{_HERE}.policies:policy", "What a list may contain: check one, print an example."),
-    "inspect": (f"{_HERE}.look:inspect", "What is seen in a file: format, encoding, header, columns."),
-    "phone": (f"{_HERE}.look:phone", "What becomes of a cell, without a list."),
-    "lists": (f"{_HERE}.lists:lists", "Which lists were made."),
-    "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate."),
-    "init": (f"{_HERE}.home:init", "Make a home; other commands do so where it is missing."),
-}
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(cls=Group, members=_MEMBERS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="contact-sanitizer")
-def root() -> None:
-    r"""Turn a contact list into one that a sender may use.
-
-    Numbers are validated, people who refused or never agreed are dropped, and phone numbers are
-    replaced by tokens. Every row that is not kept is reported with its reason.
-
-    \b
-    Start here:
-      contact-sanitizer consent import consents.csv
-      contact-sanitizer block import blocklist.csv --scope tenant --reason opted_out
-      contact-sanitizer run contacts.csv --policy policy.yaml --out out
-    """
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """Stop in good order; the same signal again stops at once."""
+    signal.signal(number, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    """Give the signals that stop us to `handler`; one that our caller ignores (`nohup`) stays ignored."""
+    for number in _STOPPING:
+        if signal.getsignal(number) not in {signal.SIG_IGN, None}:
+            signal.signal(number, handler)
 
 
 def main() -> None:
     """Run the command line of this process and exit with its status."""
-    signal.signal(signal.SIGTERM, _stop)
-    sys.exit(run_command(root, sys.argv[1:]))
+    _handle(_stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A path or a policy's name that the terminal cannot show must not end a job.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        # Only now: a signal during these imports finds its handler.
+        from contact_sanitizer.cli.frame import run_command  # noqa: PLC0415 - as said above
+        from contact_sanitizer.cli.root import root  # noqa: PLC0415 - as said above
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted: stopped before anything was done")
+    status = run_command(root, sys.argv[1:])
+    _handle(signal.SIG_IGN)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

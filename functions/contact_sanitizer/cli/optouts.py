@@ -6,7 +6,7 @@ import click
 
 from contact_sanitizer.cli.frame import Command, emit
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import by_option, open_desk, phone_of, region_option
+from contact_sanitizer.cli.people import by_option, open_desk, phone_of, region_option, text_of
 
 _TEXTS = {
     "opt_out": "opt-out recorded",
@@ -30,6 +30,6 @@ def optout(
     """Read the reply MESSAGE (R, TD, 退订, STOP, ...) and record the refusal that it states."""
     with open_workspace(context) as workspace:
         desk = open_desk(workspace, region, by)
-        reading = desk.reply(desk.person(phone_of(phone)), message, sender, workspace.registry)
+        reading = desk.reply(desk.person(phone_of(phone)), text_of(message), sender, workspace.registry)
     kind = reading.kind.value
     emit(context, {"result": kind, "recorded": reading.refuses}, lambda: click.echo(_TEXTS[kind]))

@@ -31,32 +31,55 @@ class Moment(click.ParamType[int]):
         return moment
 
 
+class Region(click.ParamType[str]):
+    """A region code, in capitals."""
+
+    name = "region"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read a region whose numbering plan is known."""
+        region = str(value).upper()
+        if region not in REGIONS:
+            self.fail("is not a region code such as CN or US", param, ctx)
+        return region
+
+
 MOMENT = Moment()
+REGION = Region()
 
 region_option = click.option(
-    "--region", default="CN", show_default=True, help="Where a number without + belongs."
+    "--region",
+    type=REGION,
+    default="CN",
+    show_default=True,
+    metavar="CODE",
+    help="Where a number without + belongs.",
 )
 by_option = click.option("--by", metavar="NAME", help="Who acts, for the record. [default: your login name]")
 
 
 def open_desk(workspace: Workspace, region: str, by: str | None = None) -> Desk:
     """The desk for acts on one person."""
-    return workspace.desk(known_region(region), by)
-
-
-def known_region(region: str) -> str:
-    """A region option, in capitals; wrong usage where there is no such region."""
-    if region.upper() not in REGIONS:
-        raise click.BadParameter("is not a region code such as CN or US", param_hint="--region")
-    return region.upper()
+    return workspace.desk(region, by)
 
 
 def phone_of(argument: str) -> str:
     """A phone argument; `-` reads one line of standard input, which keeps it out of the shell's history."""
     if argument != "-":
-        return argument
+        return text_of(argument)
+    if sys.stdin.isatty():
+        click.echo("The phone, then Enter:", err=True)
     line = sys.stdin.buffer.readline(LONGEST_PHONE)
     try:
         return line.decode().strip()
     except UnicodeDecodeError:
         raise IntakeError("encoding_invalid", "standard input is not UTF-8") from None
+
+
+def text_of(argument: str) -> str:
+    """An argument that is text; the system hands over bytes, and those need not be."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise IntakeError("encoding_invalid", "an argument is not UTF-8") from None
+    return argument

@@ -43,9 +43,7 @@ SHOW_AFTER_SECONDS = 1.0
     help="Threads to work with; the result is the same.",
 )
 @click.pass_context
-def run(
-    context: click.Context, file: Path, policy_file: Path | None, out: Path | None, workers: int
-) -> None:
+def run(context: click.Context, file: Path, policy_file: Path | None, out: Path | None, workers: int) -> None:
     """Sanitize the contact list FILE.
 
     CSV and other delimited text, one number a line, XLSX, JSON Lines and Parquet are read, also as .gz

@@ -17,7 +17,6 @@ from contact_sanitizer.phone.plan import Plan
 from contact_sanitizer.phone.walks import PlanWalk, States, TerritoryWalk, walk_of
 from contact_sanitizer.reasons import Reason
 
-
 LONGEST_E164 = 15
 # National numbers of which `aliases.canonical` knows a second form: first digits and lengths (from, to).
 _ALIASED = {"52": ("1", 11, 11), "54": ("", 12, 13)}
