@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import command
 
+from commands import command
 from contact_sanitizer import __version__
 from contact_sanitizer.cli.root import root
 from contact_sanitizer.errors import ContactSanitizerError
@@ -92,6 +92,7 @@ def test_a_stack_is_refused_and_no_home_is_made(words: tuple[str, ...], tmp_path
         ("block", "show", PHONE, "--region", PHONE),
         ("block", "remove", PHONE),
         ("consent", "record", PHONE, "--purpose", "marketing"),
+        ("consent", "record", PHONE, "--channel", "sms"),
         ("phone", "--region", "ZZ"),
         ("keys", "--json", "destroyed"),
     ],

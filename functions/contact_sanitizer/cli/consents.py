@@ -60,10 +60,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 def _terms(*, required: bool) -> Callable[[Decorated], Decorated]:
     """The options that say what a consent is for and how it was given."""
-    default = None if required else ""
+    # Click takes a default of None as an answer, so a required option must not have one.
+    unsaid: dict[str, Any] = {"required": True} if required else {"default": ""}
     options = [
-        click.option("--purpose", required=required, default=default, help="e.g. marketing."),
-        click.option("--channel", required=required, default=default, help="e.g. sms, call."),
+        click.option("--purpose", **unsaid, help="e.g. marketing."),
+        click.option("--channel", **unsaid, help="e.g. sms, call."),
         click.option("--sender", default="", help="For whom; left out: all senders."),
         click.option("--effective-at", type=MOMENT, help="When it was said. [default: now]"),
         click.option("--expires-at", type=MOMENT, help="When it ends."),

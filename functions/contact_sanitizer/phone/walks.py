@@ -61,12 +61,12 @@ class TerritoryWalk:
 
 
 def _reachable(table: NDArray[np.uint16], start: int) -> States:
-    found = np.array([start])
-    while True:
-        larger = np.unique(np.concatenate((found, table[found].reshape(-1))))
-        if len(larger) == len(found):
-            return found.astype(np.int64)
-        found = larger
+    seen = np.zeros(len(table), dtype=np.bool_)
+    seen[start] = True
+    count = 0
+    while count < (count := int(seen.sum())):
+        seen[table[seen].reshape(-1)] = True
+    return np.flatnonzero(seen)
 
 
 @cache
