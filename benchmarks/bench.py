@@ -124,7 +124,17 @@ def numbers_of(source: Path, normalizer: Normalizer) -> np.ndarray[Any, Any]:
     for chunk in cells.chunks:
         numbers = normalizer.normalize(chunk)
         blocks.append(numbers.blocks[numbers.reasons == 0])
-    return np.unique(np.concatenate(blocks), axis=0)
+    return distinct(np.concatenate(blocks))
+
+
+def distinct(blocks: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The blocks without repetitions; as two integers each they sort fast."""
+    halves = np.ascontiguousarray(blocks).view(np.uint64).reshape(-1, 2)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))
+    ordered = halves[order]
+    new = np.ones(len(ordered), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return np.ascontiguousarray(ordered[new]).view(np.uint8).reshape(-1, 16)
 
 
 def prepare(cases: Sequence[Case], registry_size: int) -> None:
@@ -150,12 +160,12 @@ def fill(cases: Sequence[Case], country: Country, size: int) -> None:
     """A home whose registry holds the consents of most of the lists' people, refusals of a few, others."""
     workspace = Workspace.open(cases[0].home)
     normalizer = Normalizer(number_rules(parse_policy(cases[0].policy.read_bytes())))
-    listed = np.unique(np.concatenate([numbers_of(case.source, normalizer) for case in cases]), axis=0)
+    listed = distinct(np.concatenate([numbers_of(case.source, normalizer) for case in cases]))
     chance = np.random.default_rng(7)
     consented = listed[chance.random(len(listed)) < CONSENTED_SHARE]
     missing = max(size - len(consented), 0)
     others = [np.empty((0, 16), np.uint8), *random_blocks(country, int(missing * 1.02), 11)]
-    everyone = np.unique(np.concatenate([consented, *others]), axis=0)
+    everyone = distinct(np.concatenate([consented, *others]))
     keyring = workspace.keyring
     model = ConsentEvent(
         bytes(16),

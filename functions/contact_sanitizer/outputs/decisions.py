@@ -61,7 +61,8 @@ class DecisionsWriter:
         """
         if not len(records):
             return
-        known = subjects.view(np.uint64).reshape(-1, 2).any(axis=1)
+        halves = subjects.view(np.uint64).reshape(-1, 2)
+        known = (halves[:, 0] | halves[:, 1]) != 0
         arrays = [
             pa.array(records),
             _fixed_binary(subjects, known),
@@ -88,15 +89,18 @@ def _fixed_binary(rows: NDArray[np.uint8], known: NDArray[np.bool_]) -> pa.Array
 
 def _all_reasons(reasons: NDArray[np.uint8], drops: NDArray[np.uint8]) -> pa.ListArray:
     """One list a row: the one reason of a rejected cell, or every drop reason whose bit is set."""
-    by_bits = drops > 0
-    counts = np.where(by_bits, np.bitwise_count(drops), reasons > 0).astype(np.int32)
+    several = (drops & (drops - np.uint8(1))) != 0
+    counts = (reasons > 0).astype(np.int32)
+    if several.any():
+        counts[several] = np.bitwise_count(drops[several])
     offsets = np.zeros(len(reasons) + 1, np.int32)
     np.cumsum(counts, out=offsets[1:])
     values = np.empty(offsets[-1], np.int8)
-    single = ~by_bits & (reasons > 0)
-    values[offsets[:-1][single]] = reasons[single]
-    set_bits = np.unpackbits(drops[by_bits][:, None], axis=1, bitorder="little")[:, :_BITS]
-    values[_positions(offsets[:-1][by_bits], counts[by_bits])] = _FIRST_DROP + np.nonzero(set_bits)[1]
+    single = np.flatnonzero(counts == 1)
+    values[offsets[single]] = reasons[single]
+    if several.any():
+        set_bits = np.unpackbits(drops[several][:, None], axis=1, bitorder="little")[:, :_BITS]
+        values[_positions(offsets[:-1][several], counts[several])] = _FIRST_DROP + np.nonzero(set_bits)[1]
     return pa.ListArray.from_arrays(pa.array(offsets), _dictionary(values), type=SCHEMA.field("reasons").type)
 
 

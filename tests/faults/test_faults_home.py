@@ -1,0 +1,375 @@
+"""A home that is damaged, exposed, locked, newer or full is refused by name, and works again afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from commands import command
+
+PHONE = "13812345678"
+HOME = "home of 张"
+WRITING = [
+    ("block", "add", PHONE),
+    ("consent", "record", PHONE, "--purpose", "marketing", "--channel", "sms"),
+    ("consent", "withdraw", PHONE),
+    ("consent", "show", PHONE),
+    ("block", "show", PHONE),
+    ("optout", "TD", "--from", PHONE),
+    ("keys", "rotate"),
+]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a block and a made list, closed."""
+    home, upload = tmp_path_factory.mktemp("sound") / HOME, tmp_path_factory.mktemp("upload") / "list.csv"
+    upload.write_text(f"phone\n{PHONE}\n13912345678\n")
+    assert command("block", "add", PHONE, home=home).status == 0
+    assert command("run", upload, home=home).status == 0
+    return home
+
+
+@pytest.fixture
+def home(sound: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break."""
+    return shutil.copytree(sound, tmp_path / HOME)
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> Path:
+    path = tmp_path / "list.csv"
+    path.write_text(f"phone\n{PHONE}\n13912345678\n")
+    return path
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file grows beyond `size` bytes: what a full disk looks like."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """Every file of a home, but for what SQLite keeps beside its file while it reads."""
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in home.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.suffix not in {".sqlite-shm", ".sqlite-wal"}
+    }
+
+
+def refused(home: Path, *words: str | Path) -> str:
+    """The code of a refusal that names neither the home nor anybody."""
+    said = command(*words, home=home)
+    assert said.status == 1
+    assert not {HOME, PHONE, "张", str(home.parent)} & set(said.err.split())
+    assert PHONE not in said.err
+    assert str(home) not in said.err
+    return said.code
+
+
+def replaced_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def edited(path: Path, change: Callable[[bytes], bytes]) -> None:
+    mode = path.stat().st_mode
+    path.write_bytes(change(path.read_bytes()))
+    path.chmod(mode)
+
+
+MARKS: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "home_damaged"),
+    "no JSON": (b"{", "home_damaged"),
+    "no UTF-8": (b"\xff", "home_damaged"),
+    "a list": (b"[]", "home_damaged"),
+    "nested": (b"[" * 200_000, "home_damaged"),
+    "foreign": (b'{"format": "other/v1"}', "home_damaged"),
+    "newer": (b'{"format": "contact-sanitizer/home/v2"}', "home_newer"),
+}
+
+
+@pytest.mark.parametrize("case", MARKS)
+def test_a_home_whose_mark_is_wrong_is_left_alone(case: str, home: Path, upload: Path) -> None:
+    data, code = MARKS[case]
+    (home / "home.json").write_bytes(data)
+    before = contents(home)
+    for words in (["lists"], ["run", upload], ["init"], ["block", "add", PHONE]):
+        assert refused(home, *words) == code
+    assert contents(home) == before
+
+
+def test_a_home_that_lost_its_mark_is_not_taken_for_an_empty_folder(home: Path) -> None:
+    (home / "home.json").unlink()
+    assert refused(home, "init") == "home_damaged"
+    (home / "home.json").mkdir()
+    assert refused(home, "init") == "home_unwritable"
+
+
+def test_somebody_elses_folder_does_not_become_a_home(tmp_path: Path) -> None:
+    (tmp_path / "novel.txt").write_text("x")
+    assert refused(tmp_path, "init") == "home_damaged"
+    assert [path.name for path in tmp_path.iterdir()] == ["novel.txt"]
+
+
+@pytest.mark.parametrize("place", [".", "audit", "catalogue", "tenants", "tenants/default"])
+def test_a_file_where_a_folder_should_be_is_refused(place: str, home: Path) -> None:
+    shutil.rmtree(home / place)
+    (home / place).write_bytes(b"")
+    expected = {"home_unwritable", "audit_unwritable"}
+    assert refused(home, "block", "add", PHONE) in expected
+    assert (home / place).read_bytes() == b""
+
+
+@pytest.mark.parametrize("place", ["/proc/home", "/dev/null", "/dev/null/home"])
+def test_a_home_that_cannot_be_made_is_refused(place: str) -> None:
+    assert refused(Path(place), "init") == "home_unwritable"
+
+
+@pytest.mark.parametrize("left", [[".home.json.77.tmp"], ["home.json", "audit/"], []])
+def test_what_a_crash_at_the_first_command_left_does_no_harm(left: list[str], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in left:
+        if name.endswith("/"):
+            (home / name).mkdir()
+        else:
+            (home / name).write_bytes(b'{"format": "contact-sanitizer/home/v1"}')
+    if "audit/" in left:
+        (home / "tenants" / ".default.77.partial").mkdir(parents=True)
+    assert command("block", "add", PHONE, home=home).out == "recorded\n"
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, 300, 900, 4_000, 20_000, 33_000])
+def test_a_home_that_finds_no_room_is_made_by_the_next_command(size: int, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with files_of_at_most(size):
+        said = command("init", home=home)
+    if said.status:
+        assert said.code in {
+            "home_unwritable",
+            "audit_unwritable",
+            "keyring_unwritable",
+            "registry_unwritable",
+            "registry_unavailable",
+        }
+    assert command("block", "add", PHONE, home=home).out == "recorded\n"
+    names = [path.name for path in home.rglob("*")]
+    assert not [name for name in names if name.endswith((".tmp", ".partial", ".pending"))]
+
+
+REGISTRY = "tenants/default/registry.sqlite"
+KEYS = "tenants/default/keys.json"
+
+
+def in_registry(home: Path, statement: str) -> None:
+    with closing(sqlite3.connect(home / REGISTRY)) as db:
+        db.execute(statement)
+        db.commit()
+
+
+REGISTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "deleted": (lambda home: (home / REGISTRY).unlink(), "registry_unavailable"),
+    "a folder": (lambda home: replaced_by_folder(home / REGISTRY), "registry_unavailable"),
+    "text": (lambda home: (home / REGISTRY).write_bytes(b"hello " * 999), "registry_damaged"),
+    "first page lost": (
+        lambda home: edited(home / REGISTRY, lambda d: bytes(4096) + d[4096:]),
+        "registry_damaged",
+    ),
+    "cut short": (lambda home: edited(home / REGISTRY, lambda d: d[: len(d) // 2]), "registry_damaged"),
+    "newer": (lambda home: in_registry(home, "PRAGMA user_version = 2"), "registry_newer"),
+    "another program's": (lambda home: in_registry(home, "PRAGMA application_id = 7"), "registry_damaged"),
+    "a table lost": (lambda home: in_registry(home, "DROP TABLE event"), "registry_damaged"),
+}
+
+
+@pytest.mark.parametrize("case", REGISTRIES)
+def test_a_registry_that_cannot_be_relied_on_stops_every_command(
+    case: str, home: Path, upload: Path, tmp_path: Path
+) -> None:
+    spoil, code = REGISTRIES[case]
+    spoil(home)
+    before = contents(home)
+    for words in (["run", upload, "--out", tmp_path / "out"], ["init"], WRITING[0], WRITING[4]):
+        assert refused(home, *words) == code, words
+    assert list(tmp_path.glob("out/*")) == []
+    after = contents(home)
+    assert after.get(REGISTRY) == before.get(REGISTRY)
+
+
+def test_a_registry_that_another_process_holds_is_refused_and_free_again_afterwards(
+    home: Path, upload: Path
+) -> None:
+    with closing(sqlite3.connect(home / REGISTRY, isolation_level=None)) as db:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")
+        assert refused(home, "block", "add", PHONE) == "registry_locked"
+    manifest = command("run", upload, "--json", home=home).document
+    assert manifest["counts"]["by_reason"] == {"suppressed": 1, "consent_missing": 1}
+
+
+def keys_changed(home: Path, **changes: object) -> None:
+    edited(home / KEYS, lambda data: json.dumps(json.loads(data) | changes).encode())
+
+
+def keys_linked(home: Path) -> None:
+    (home / KEYS).rename(home / "elsewhere.json")
+    (home / KEYS).symlink_to(home / "elsewhere.json")
+
+
+KEYRINGS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "deleted": (lambda home: (home / KEYS).unlink(), "keyring_missing"),
+    "open to the group": (lambda home: (home / KEYS).chmod(0o640), "keyring_exposed"),
+    "open to all": (lambda home: (home / KEYS).chmod(0o604), "keyring_exposed"),
+    "a link": (keys_linked, "keyring_exposed"),
+    "a folder": (lambda home: replaced_by_folder(home / KEYS), "keyring_damaged"),
+    "empty": (lambda home: edited(home / KEYS, lambda _: b""), "keyring_damaged"),
+    "no JSON": (lambda home: edited(home / KEYS, lambda data: data[:-9]), "keyring_damaged"),
+    "nested": (lambda home: edited(home / KEYS, lambda _: b"[" * 200_000), "keyring_damaged"),
+    "newer": (lambda home: keys_changed(home, format="contact-sanitizer/keyring/v2"), "keyring_newer"),
+}
+
+
+@pytest.mark.parametrize("case", KEYRINGS)
+def test_a_keyring_that_cannot_be_relied_on_stops_every_command(case: str, home: Path, upload: Path) -> None:
+    spoil, code = KEYRINGS[case]
+    spoil(home)
+    if case == "a folder":
+        (home / KEYS).chmod(0o700)
+    for words in (["run", upload], ["keys", "list"], ["keys", "rotate"], ["init"], WRITING[0]):
+        assert refused(home, *words) == code, words
+    assert len(list((home / "lists").iterdir())) == 1
+
+
+ENTRIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"\xff",
+    b"[" * 200_000,
+    b'{"list_id": 7}',
+    {"place": 7},
+    {"rows": "many"},
+    {"kept": -1},
+    {"started_at": 10**30},
+    {"state": "odd"},
+    {"extra": 1},
+    {"list_id": "01M7ZT0DJDF2J8BMSQKKBD2K7R"},
+]
+
+
+@pytest.mark.parametrize("change", ENTRIES, ids=lambda change: repr(change)[:30])
+def test_a_damaged_entry_of_the_catalogue_is_named_and_stops_no_run(
+    change: bytes | dict[str, object], home: Path, upload: Path
+) -> None:
+    (entry,) = (home / "catalogue").iterdir()
+    sound = entry.read_bytes()
+    data = change if isinstance(change, bytes) else json.dumps(json.loads(sound) | change).encode()
+    entry.write_bytes(data)
+    said = command("lists", home=home)
+    assert said.code == "home_damaged"
+    assert entry.stem in said.err
+    assert refused(home, "lists", "show", entry.stem) == "home_damaged"
+    assert command("run", upload, home=home).status == 0
+    entry.write_bytes(sound)
+    assert len(command("lists", "--json", home=home).document["lists"]) == 2
+
+
+@pytest.mark.parametrize("spoiled", [b"{", b"\xff", b"[" * 200_000])
+def test_a_damaged_manifest_is_no_list(spoiled: bytes, home: Path) -> None:
+    (entry,) = (home / "catalogue").iterdir()
+    place = Path(json.loads(entry.read_bytes())["place"])
+    kept = (place / "manifest.json").read_bytes()
+    (place / "manifest.json").write_bytes(spoiled)
+    assert refused(home, "lists", "show", entry.stem) == "list_unknown"
+    (place / "manifest.json").write_bytes(kept)
+
+
+def test_a_catalogue_that_cannot_be_written_publishes_nothing(
+    home: Path, upload: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(home / "catalogue")
+    (home / "catalogue").symlink_to("/proc")
+    assert refused(home, "run", upload, "--out", tmp_path / "out") == "home_unwritable"
+    assert list(tmp_path.glob("out/*")) == []
+    assert list(tmp_path.glob("out/.*")) == []
+
+
+def log_is_folder(log: Path) -> None:
+    replaced_by_folder(log)
+
+
+def log_is_link(log: Path) -> None:
+    log.unlink()
+    log.symlink_to("/dev/null")
+
+
+def log_is_pipe(log: Path) -> None:
+    log.unlink()
+    os.mkfifo(log)
+
+
+@pytest.mark.parametrize("spoil", [log_is_folder, log_is_link, log_is_pipe])
+def test_where_the_audit_log_cannot_be_written_nothing_happens(
+    spoil: Callable[[Path], None], home: Path, upload: Path, tmp_path: Path
+) -> None:
+    blocks = tmp_path / "blocks.csv"
+    blocks.write_text("phone\n13912345678\n")
+    spoil(home / "audit" / "events.jsonl")
+    before = contents(home)
+    imports = [("block", "import", blocks), ("consent", "import", blocks)]
+    for words in (
+        *WRITING,
+        *imports,
+        ("run", upload, "--out", tmp_path / "out"),
+        ("--tenant", "new", "init"),
+    ):
+        assert refused(home, *words) == "audit_unwritable", words
+    assert contents(home) == before
+    assert not (tmp_path / "out").exists()
+    assert not (home / "tenants" / "new").exists()
+
+
+def test_an_event_that_finds_no_room_leaves_the_log_as_it_was(home: Path) -> None:
+    log = home / "audit" / "events.jsonl"
+    before = log.read_bytes()
+    with files_of_at_most(max(len(before) + 100, 40_000)):
+        log.write_bytes(b"x" * (40_000 - len(before) - 50 - 1) + b"\n" + before)
+        filled = log.read_bytes()
+        assert refused(home, "block", "add", "13912345678") == "audit_unwritable"
+        assert log.read_bytes() == filled
+    assert command("block", "show", "13912345678", home=home).out == "No entry.\n"
+    assert log.read_bytes().startswith(filled)
+    assert log.read_bytes().endswith(b"}\n")
+
+
+def test_a_torn_line_of_the_log_does_not_swallow_the_next(home: Path) -> None:
+    log = home / "audit" / "events.jsonl"
+    log.write_bytes(log.read_bytes()[:-20])
+    assert command("block", "show", PHONE, home=home).status == 0
+    assert json.loads(log.read_bytes().splitlines()[-1])["api"]["operation"] == "consent.shown"
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "A", "a/b", "a b", "-a", "张", "x" * 33, "a\n", "t1234567", "shop-13812345678"]
+)
+def test_a_name_that_is_no_tenants_makes_none(name: str, home: Path) -> None:
+    before = contents(home)
+    said = command("--tenant", name, "init", home=home)
+    assert said.code == "tenant_invalid"
+    assert len(name) < 2 or name not in said.err
+    assert contents(home) == before
