@@ -63,5 +63,5 @@ def command(*arguments: str | Path, home: Path | None = None, give: bytes | None
     texts = []
     for stream in streams:
         stream.flush()
-        texts.append(stream.detach().getvalue().decode())  # type: ignore[attr-defined] # a BytesIO, from above
+        texts.append(stream.detach().getvalue().decode())
     return Said(status, *texts)

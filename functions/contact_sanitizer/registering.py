@@ -143,7 +143,7 @@ class Desk:
 
     def show(self, person: Person, as_of: int | None = None) -> PersonHistory:
         """All that is recorded about the person; announced as a look."""
-        self.announce(Action.CONSENT_SHOWN)
+        self.announce(Action.PERSON_SHOWN)
         return self.registry.history(person.subject, person.block, as_of)
 
     def reply(self, person: Person, message: str, sender: str, keeper: ReplyKeeper) -> OptOutReading:

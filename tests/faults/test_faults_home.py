@@ -197,6 +197,12 @@ REGISTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.xfail(reason="an emptied registry is taken for a new one, which forbids nothing")
+def test_a_registry_of_no_bytes_is_not_taken_for_a_new_one(home: Path) -> None:
+    (home / REGISTRY).write_bytes(b"")
+    assert refused(home, "block", "show", PHONE) == "registry_damaged"
+
+
 @pytest.mark.parametrize("case", REGISTRIES)
 def test_a_registry_that_cannot_be_relied_on_stops_every_command(
     case: str, home: Path, upload: Path, tmp_path: Path
@@ -361,7 +367,7 @@ def test_a_torn_line_of_the_log_does_not_swallow_the_next(home: Path) -> None:
     log = home / "audit" / "events.jsonl"
     log.write_bytes(log.read_bytes()[:-20])
     assert command("block", "show", PHONE, home=home).status == 0
-    assert json.loads(log.read_bytes().splitlines()[-1])["api"]["operation"] == "consent.shown"
+    assert json.loads(log.read_bytes().splitlines()[-1])["api"]["operation"] == "person.shown"
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,10 @@ class Action(StrEnum):
     CONSENT_IMPORTED = "consent.imported"
     CONSENT_RECORDED = "consent.recorded"
     CONSENT_WITHDRAWN = "consent.withdrawn"
-    CONSENT_SHOWN = "consent.shown"
     BLOCK_IMPORTED = "block.imported"
     BLOCK_ADDED = "block.added"
     BLOCK_REMOVED = "block.removed"
-    BLOCK_SHOWN = "block.shown"
+    PERSON_SHOWN = "person.shown"
     OPTOUT_RECORDED = "optout.recorded"
 
 

@@ -126,9 +126,13 @@ def emit(context: click.Context, document: object, text: Callable[[], None]) -> 
 
 
 def _json(document: object, indent: int | None = None) -> str:
-    """Readable where standard output is UTF-8, else in ASCII: a replaced character would be another name."""
-    utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    return json.dumps(document, ensure_ascii=not utf8, indent=indent)
+    """Readable where standard output can show it, else in ASCII: a replaced character is another name."""
+    readable = json.dumps(document, ensure_ascii=False, indent=indent)
+    try:
+        readable.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return json.dumps(document, indent=indent)
+    return readable
 
 
 REFUSED: Final = 1

@@ -96,5 +96,9 @@ def _print(report: ImportReport, results: RowResults) -> None:
         click.echo(f"  row {row}: {reason}")
     if report.refused > len(results.refused[:5]):
         click.echo("  ... and more: --results FILE writes every row")
+    if any(reason == "purpose_or_channel_missing" for _, reason in results.refused):
+        click.echo(
+            "Rows that do not say for what the consent is take it from --purpose and --channel.", err=True
+        )
     for word, count in report.warnings.items():
         click.echo(f"warning: {word} ({count:,})", err=True)

@@ -17,6 +17,15 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    """Where Python would print a traceback and go on: an interruption comes again, the rest is one line."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        signal.signal(signal.SIGALRM, _stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.stderr.write(f"warning: internal: an unexpected {ignored.exc_type.__name__} was passed over\n")
+
+
 def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     """Give the signals that stop us to `handler`; one that our caller ignores (`nohup`) stays ignored."""
     for number in _STOPPING:
@@ -27,6 +36,7 @@ def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) 
 def main() -> None:
     """Run the command line of this process and exit with its status."""
     _handle(_stop)
+    sys.unraisablehook = _unraisable
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A path or a policy's name that the terminal cannot show must not end a job.
