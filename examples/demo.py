@@ -48,7 +48,8 @@ def main() -> None:
     head(made / "clean.csv")
     head(made / "rejects.csv")
     run("run", str(HERE / "contacts.xlsx"), *policy)
-    kept = [json.loads((path / "manifest.json").read_text())["counts"]["kept"] for path in (made, newest_list())]
+    manifests = [json.loads((path / "manifest.json").read_text()) for path in (made, newest_list())]
+    kept = [manifest["counts"]["kept"] for manifest in manifests]
     print(f"\nThe same people: {kept[0]} kept from the CSV, {kept[1]} from the workbook.")
     print(f"Everything lies in {PLACE.name}/: the lists in lists/, keys, registry and audit log in home/.")
 

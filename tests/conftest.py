@@ -18,3 +18,8 @@ def _closed_workspaces() -> Iterator[None]:
 
     while OPENED:
         OPENED.pop().close()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their number: compressed ones hold the time, and all processes must agree."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None

@@ -123,7 +123,9 @@ class Judge:
         """A cell's or number's own reason comes first; only good numbers are looked up."""
         rows = np.flatnonzero(prepared.reasons == 0)
         with self.tools.meter("screening"):
-            candidates = Candidates.of(_rows_of(prepared.subjects, rows), _rows_of(prepared.numbers.blocks, rows))
+            candidates = Candidates.of(
+                _rows_of(prepared.subjects, rows), _rows_of(prepared.numbers.blocks, rows)
+            )
             bits = self.screening.screen(candidates)
             cells = None if prepared.consent is None else prepared.consent[rows]
             bits = weigh(bits, cells, self.job.policy.consent.evidence)

@@ -27,6 +27,11 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _is_word(key: str) -> bool:
+    """Whether a key may be repeated: a list that is taken for a policy has phones and addresses for keys."""
+    return len(key) <= 64 and re.search(r"\d{5}|@", key) is None
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A parsed document (`value`) and the 1-based line of every key and item (`lines`)."""
@@ -48,7 +53,7 @@ class Document:
 
     def describe(self, location: Sequence[int | str]) -> str:
         """`line 7, key columns.city.do`, as errors say it."""
-        key = ".".join(str(part) for part in location)
+        key = ".".join(part if _is_word(part := str(step)) else "…" for step in location)
         return f"line {self.line(location)}, key {key}" if key else f"line {self.line(location)}"
 
 
@@ -72,11 +77,30 @@ def parse_document(source: bytes) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise PolicyError("policy_syntax", f"line {line}: {error.problem or 'is not YAML'}") from None
+        raise PolicyError("policy_syntax", f"line {line}: {_in_own_words(error)}") from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise PolicyError("policy_syntax", "line 1: is not YAML text") from None
     finally:
         loader.dispose()
+
+
+_PROBLEMS: Final = (
+    ("alias", "refers to something that the policy does not define"),
+    ("occurrence", "defines one anchor twice"),
+    ("tag", "has a tag (!...), which policies do not use"),
+    ("tab", "is indented with a tab"),
+    ("\\t", "is indented with a tab"),
+    ("mapping values", "has a second ':' where one value was expected"),
+    ("expected ',' or", "opens a bracket that is not closed in time"),
+    ("block end", "is not indented like the lines around it"),
+    ("quoted scalar", "opens a quote that is never closed"),
+)
+
+
+def _in_own_words(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong, without the library's sentence: it quotes the document, which may be a list."""
+    said = f"{error.problem or ''} {error.context or ''}"
+    return next((words for sign, words in _PROBLEMS if sign in said), "is not YAML")
 
 
 def _walk(node: yaml.Node, location: Location, lines: dict[Location, int], depth: int) -> None:

@@ -10,7 +10,7 @@ import getpass
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,7 +25,9 @@ from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, ope
 from contact_sanitizer.embedded.keyfile import KeyFile
 from contact_sanitizer.embedded.listfolder import ListFolder
 from contact_sanitizer.embedded.registry import SqliteRegistry
-from contact_sanitizer.errors import ContactSanitizerError, IntakeError
+from contact_sanitizer.errors import ContactSanitizerError
+from contact_sanitizer.intake.limits import Limits
+from contact_sanitizer.intake.raw import RawFile
 from contact_sanitizer.job import Job, Meter, Tools, no_meter
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.outputs.manifest import Manifest
@@ -65,7 +67,10 @@ def login_name() -> str:
         name = getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
-    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.\-]{0,31}", name) else "unknown"
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.\-]{0,31}", name) or re.search(r"\d{11}", name):
+        return "unknown"
+    # Staff numbers are no phones, but an event holds no digits in a long row.
+    return re.sub(r"\d{6}(?=\d)", r"\g<0>-", name)
 
 
 OnRow = Callable[[int, str], None]
@@ -174,8 +179,9 @@ class Workspace:
 
     def _import_tools(self, source: Path, region: str, on_row: OnRow, actor: str | None) -> ImportTools:
         digest = UploadDigest(self.keyring)
-        for content in read_raw(source):
-            digest.update(content)
+        with RawFile(source, Limits()) as raw:
+            while content := raw.read(1 << 20):
+                digest.update(content)
         return ImportTools(
             self.registry,
             Normalizer(any_number(region)),
@@ -233,12 +239,12 @@ class Workspace:
                 manifest = replace(sanitize(upload, job, tools, folder), finished_at=self.clock())
                 self.record(Action.LIST_PUBLISHED, **about, **_published(manifest))
                 folder.publish(manifest.encode())
-            self._enter(job, place, "made", manifest)
         except BaseException as error:
             code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
             self.record(Action.LIST_FAILED, outcome=Outcome.FAILURE, **about, code=code)
             self._enter(job, place, "failed")
             raise
+        self._enter(job, place, "made", manifest)
         return manifest, folder.place
 
     def _enter(self, job: Job, place: Path, state: State, manifest: Manifest | None = None) -> None:
@@ -265,18 +271,6 @@ class Workspace:
         KeyFile(places.keys).create(self.tenant, self._moment(), self.randomness)
         places.snapshots.mkdir(mode=0o700)
         SqliteRegistry.open(places.registry, places.snapshots, create=True).close()
-
-
-def read_raw(path: Path) -> Iterator[bytes]:
-    """The bytes of a file in pieces; `IntakeError` where there is none or it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            while content := file.read(1 << 20):
-                yield content
-    except FileNotFoundError:
-        raise IntakeError("file_missing", "there is no such file") from None
-    except OSError:
-        raise IntakeError("file_unreadable", "the file cannot be read") from None
 
 
 def number_rules(policy: Policy) -> NumberRules:

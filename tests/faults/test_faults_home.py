@@ -197,7 +197,6 @@ REGISTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.xfail(reason="an emptied registry is taken for a new one, which forbids nothing")
 def test_a_registry_of_no_bytes_is_not_taken_for_a_new_one(home: Path) -> None:
     (home / REGISTRY).write_bytes(b"")
     assert refused(home, "block", "show", PHONE) == "registry_damaged"

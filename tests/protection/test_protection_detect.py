@@ -297,9 +297,11 @@ def test_findings_are_in_order_and_do_not_overlap(text: str) -> None:
     assert not bounds or bounds[-1] <= len(text)
 
 
-def test_a_resident_id_needs_its_checksum_and_a_real_date() -> None:
+def test_a_resident_id_needs_a_real_date_and_no_right_check_digit() -> None:
     assert is_resident_id("110101199003074258")
-    assert not is_resident_id("110101199003074259")
+    assert is_resident_id("110101199003074259")
+    assert is_resident_id("990000198501011000")
+    assert not is_resident_id("110101170003074258")
     assert not is_resident_id("110101199002304258")
     assert is_resident_id("110101900307123")
     assert not is_resident_id("110101901307123")

@@ -19,7 +19,8 @@ from urllib.parse import quote
 
 from contact_sanitizer import __version__
 
-_WORD = re.compile(r"[A-Za-z0-9_.:/%~\-]{0,600}\Z")
+_LONGEST_WORD: Final = 600
+_WORD = re.compile(rf"[A-Za-z0-9_.:/%~\-]{{0,{_LONGEST_WORD}}}\Z")
 _DIGIT_RUN = re.compile(r"\d{7,}")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _LIST_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
@@ -135,8 +136,8 @@ class Event:
 
 
 def plain_word(word: str) -> str:
-    """A policy's word as an event holds it: what is not plain ASCII is percent-encoded (RFC 3986)."""
-    return quote(word, safe=":/")
+    """A word as an event holds it: percent-encoded where not ASCII (RFC 3986), long numbers left out."""
+    return quote(_DIGIT_RUN.sub("~", word), safe=":/~")[:_LONGEST_WORD]
 
 
 def _is_plain(word: str | None) -> bool:

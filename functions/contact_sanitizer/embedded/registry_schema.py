@@ -103,7 +103,7 @@ def connect(path: Path, *, create: bool, busy_timeout: float = BUSY_TIMEOUT) -> 
         uri = f"{path.absolute().as_uri()}?mode=rw"
         db = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True)
         try:
-            _prepare(db)
+            _prepare(db, create=create)
         except BaseException:
             db.close()
             raise
@@ -130,8 +130,11 @@ def _make_private(path: Path) -> None:
         raise RegistryError("registry_unavailable", "The registry cannot be made here.") from None
 
 
-def _prepare(db: sqlite3.Connection) -> None:
+def _prepare(db: sqlite3.Connection, *, create: bool) -> None:
     version = _pragma(db, "user_version")
+    if not version and not create:
+        # An emptied file must not pass for a new registry: that would forbid nothing.
+        raise RegistryError("registry_damaged", "The registry's file is empty.")
     if version > SCHEMA_VERSION:
         raise RegistryError("registry_newer", "The registry was written by a newer version.")
     if version not in {0, SCHEMA_VERSION} or (version and _pragma(db, "application_id") != APPLICATION_ID):

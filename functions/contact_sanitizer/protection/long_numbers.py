@@ -11,8 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-_ID_WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), np.int64)
-_ID_CHECKS = np.array((1, 0, -1, 9, 8, 7, 6, 5, 4, 3, 2), np.int64)  # -1: X, no digit
 _DOUBLED = np.array((0, 2, 4, 6, 8, 1, 3, 5, 7, 9), np.int64)
 _OLD_ID_LENGTH = 15
 _ID_LENGTH = 18
@@ -46,8 +44,8 @@ def _maybe_of_length(digits: NDArray[np.int64]) -> NDArray[np.bool_]:
     luhn = digits[:, ::-2].sum(axis=1) + _DOUBLED[digits[:, -2::-2]].sum(axis=1)
     maybe: NDArray[np.bool_] = luhn % 10 == 0
     if length == _ID_LENGTH:
-        checks = _ID_CHECKS[digits[:, :-1] @ _ID_WEIGHTS % 11]
-        maybe |= (checks == digits[:, -1]) & _is_month_and_day(digits[:, 10:14])
+        century = digits[:, 6] * 10 + digits[:, 7]
+        maybe |= (century >= 18) & (century <= 20) & _is_month_and_day(digits[:, 10:14])
     return maybe
 
 
