@@ -88,6 +88,8 @@ class Result:
         return [row["reason"] for row in self.decisions]
 
 
-def run(place: Workspace, upload: Path, rules: Policy | None = None, out: Path | None = None) -> Result:
+def run(
+    place: Workspace, upload: Path, rules: Policy | None = None, out: Path | None = None, workers: int = 0
+) -> Result:
     """Sanitize a list."""
-    return Result(*place.sanitize(upload, rules or policy(), out))
+    return Result(*place.sanitize(upload, rules or policy(), out, workers=workers))

@@ -87,7 +87,7 @@ def test_an_opt_out_note_anywhere_in_the_file_drops_every_row_of_the_number(tmp_
     assert result.reasons == ["suppressed", None, "opt_out_note", "suppressed"]
 
 
-def test_a_no_in_the_consent_column_drops_every_row_of_the_number_even_batches_later(tmp_path: Path) -> None:
+def test_a_no_in_the_consent_column_drops_rows_batches_before_and_with_workers_alike(tmp_path: Path) -> None:
     place = workspace(tmp_path / "home")
     fillers = [f"1500{number:07}" for number in range(1_000_000, 1_200_000)]
     agree(place, [ANA, BEN])
@@ -101,6 +101,9 @@ def test_a_no_in_the_consent_column_drops_every_row_of_the_number_even_batches_l
     assert result.reasons[-1] == "consent_withdrawn"
     assert len(result.clean) == 1
     assert result.manifest.counts.rows == len(rows) - 1
+    beside = run(place, upload, workers=3)
+    for name in ("clean.csv", "rejects.csv", "decisions.parquet"):
+        assert (beside.place / name).read_bytes() == (result.place / name).read_bytes()
 
 
 def test_uploading_a_list_again_never_revives_a_withdrawn_consent(tmp_path: Path) -> None:

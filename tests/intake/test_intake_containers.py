@@ -78,7 +78,7 @@ def test_a_file_of_nothing_is_empty(tmp_path: Path, content: bytes) -> None:
         (b"%PDF-1.7\nxx", "file_binary"),
         (b"\x7fELF" + bytes(100), "file_binary"),
         (bytes(random.Random(1).randrange(1, 32) for _ in range(500)), "file_binary"),  # noqa: S311 - seeded test data, no secret  # noqa: S311 - seeded test data, no secret
-        (random.Random(2).randbytes(5_000), "encoding_invalid"),  # noqa: S311 - seeded test data, no secret  # noqa: S311 - seeded test data, no secret
+        (random.Random(2).randbytes(5_000), "file_binary"),  # noqa: S311 - seeded test data, no secret
         (OLE2 + bytes(2_000), "format_unsupported"),
         (OLE2 + bytes(2_000) + "EncryptedPackage".encode("utf-16-le") + bytes(200), "file_encrypted"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(50), "format_unsupported"),
