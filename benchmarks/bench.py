@@ -156,9 +156,17 @@ def prepare(cases: Sequence[Case], registry_size: int) -> None:
             mark.write_text(stamp)
 
 
-def fill(cases: Sequence[Case], country: Country, size: int) -> None:
-    """A home whose registry holds the consents of most of the lists' people, refusals of a few, others."""
-    workspace = Workspace.open(cases[0].home)
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is in a registry: the consenting, the refused among them, and whoever of these is on a list."""
+
+    everyone: np.ndarray[Any, Any]
+    listed: np.ndarray[Any, Any]
+    refused: np.ndarray[Any, Any]
+
+
+def people_of(cases: Sequence[Case], country: Country, size: int) -> People:
+    """Most of the lists' people and made-up others, in all at least `size`."""
     normalizer = Normalizer(number_rules(parse_policy(cases[0].policy.read_bytes())))
     listed = distinct(np.concatenate([numbers_of(case.source, normalizer) for case in cases]))
     chance = np.random.default_rng(7)
@@ -166,7 +174,16 @@ def fill(cases: Sequence[Case], country: Country, size: int) -> None:
     missing = max(size - len(consented), 0)
     others = [np.empty((0, 16), np.uint8), *random_blocks(country, int(missing * 1.02), 11)]
     everyone = distinct(np.concatenate([consented, *others]))
-    keyring = workspace.keyring
+    # some of the others are on the lists too, by chance
+    on_list = np.isin(listed.view("S16").ravel(), everyone.view("S16").ravel())
+    refused = consented[chance.random(len(consented)) < SUPPRESSED_SHARE]
+    return People(everyone, listed[on_list], refused)
+
+
+def fill(cases: Sequence[Case], country: Country, size: int) -> None:
+    """A home whose registry holds the consents and refusals of these people, and the naive script's sets."""
+    people, workspace = people_of(cases, country, size), Workspace.open(cases[0].home)
+    keyring, everyone = workspace.keyring, people.everyone
     model = ConsentEvent(
         bytes(16),
         ConsentStatus.GRANTED,
@@ -178,26 +195,22 @@ def fill(cases: Sequence[Case], country: Country, size: int) -> None:
         source="bench",
     )
     workspace.registry.record_bulk_consents(
-        subjects(everyone, keyring),
-        lambda start, stop: seal_numbers(everyone[start:stop], keyring),
-        model,
+        subjects(everyone, keyring), lambda start, stop: seal_numbers(everyone[start:stop], keyring), model
     )
-    refused = consented[chance.random(len(consented)) < SUPPRESSED_SHARE]
+    opted_out, added = SuppressionReason.OPTED_OUT, SuppressionAct.ADDED
     events = [
-        SuppressionEvent(
-            subject.tobytes(),
-            SuppressionAct.ADDED,
-            "tenant",
-            SuppressionReason.OPTED_OUT,
-            RECORDED_AT,
-            source="bench",
-        )
-        for subject in subjects(refused, keyring)
+        SuppressionEvent(subject.tobytes(), added, "tenant", opted_out, RECORDED_AT, source="bench")
+        for subject in subjects(people.refused, keyring)
     ]
     for start in range(0, len(events), 10_000):
         workspace.registry.record(events[start : start + 10_000])
-    write_digests(cases[0].home / "consented.txt", consented)
-    write_digests(cases[0].home / "suppressed.txt", refused)
+    write_sets(cases[0].home, people)
+
+
+def write_sets(home: Path, people: People) -> None:
+    """The sets that the naive script looks numbers up in."""
+    write_digests(home / "consented.txt", people.listed)
+    write_digests(home / "suppressed.txt", people.refused)
 
 
 def digest(digits: str) -> str:
@@ -206,7 +219,7 @@ def digest(digits: str) -> str:
 
 
 def write_digests(path: Path, blocks: np.ndarray[Any, Any]) -> None:
-    """The sets that the naive script looks numbers up in."""
+    """Numbers as the naive script knows them, one a line."""
     path.write_text("\n".join(map(digest, digits_of(blocks))))
 
 
