@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.policy import Policy, parse_policy
 from contact_sanitizer.policy_text import DEFAULT_POLICY
-from contact_sanitizer.registering import ConsentTerms
+from contact_sanitizer.registering.desk import ConsentTerms
 from contact_sanitizer.workspace import Workspace
 
 OPENED: list[Workspace] = []

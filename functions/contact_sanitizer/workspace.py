@@ -39,9 +39,9 @@ from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
 from contact_sanitizer.protection.subjects import subjects
-from contact_sanitizer.registering import Desk, any_number
-from contact_sanitizer.registry_hashlists import import_hashlist
-from contact_sanitizer.registry_imports import (
+from contact_sanitizer.registering.desk import Desk, any_number
+from contact_sanitizer.registering.hashlists import import_hashlist
+from contact_sanitizer.registering.imports import (
     BlockDefaults,
     ConsentDefaults,
     ImportReport,

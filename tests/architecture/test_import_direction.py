@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
-USE_CASES = {"job", "registering", "registry_imports", "registry_hashlists"}
+USE_CASES = {"job", "registering"}
 
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
@@ -23,8 +23,6 @@ ALLOWED: dict[str, set[str]] = {
     **{step: FOUNDATION | set(STEPS[: number + 1]) for number, step in enumerate(STEPS)},
     "audit": FOUNDATION | {"audit"},
     "ports": FOUNDATION | {"screening", "outputs", "audit"},
-    "registry_imports": FOUNDATION | {*STEPS, "ports", "registry_imports"},
-    "registry_hashlists": FOUNDATION | {*STEPS, "ports", "registry_imports"},
     "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
     "job": FOUNDATION | {*STEPS, "ports"},
     "batches": FOUNDATION | {*STEPS, "ports", "job"},

@@ -10,7 +10,7 @@ import click
 from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.dates import parse_moment
 from contact_sanitizer.policy_words import REGIONS
-from contact_sanitizer.registering import Desk
+from contact_sanitizer.registering.desk import Desk
 from contact_sanitizer.workspace import Workspace
 
 LONGEST_PHONE = 256

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from contact_sanitizer import registry_imports
 from contact_sanitizer.embedded.registry import SqliteRegistry
 from contact_sanitizer.errors import ContactSanitizerError, IntakeError, RegistryError
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.registry_hashlists import import_hashlist
-from contact_sanitizer.registry_imports import (
+from contact_sanitizer.registering import imports
+from contact_sanitizer.registering.hashlists import import_hashlist
+from contact_sanitizer.registering.imports import (
     BlockDefaults,
     ConsentDefaults,
     ImportReport,
@@ -252,7 +252,7 @@ def test_impossible_defaults_are_refused_before_any_row(importer: Importer, defa
 def test_an_interrupted_import_goes_on_where_it_stopped(
     importer: Importer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry_imports, "BATCH_ROWS", 10)
+    monkeypatch.setattr(imports, "BATCH_ROWS", 10)
     path = importer.file("phone\n" + "".join(f"138123456{n:02}\n" for n in range(35)) + "12\n")
     tools = importer.tools(path)
 

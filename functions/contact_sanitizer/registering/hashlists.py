@@ -9,7 +9,7 @@ from typing import Final
 from contact_sanitizer.errors import IntakeError, RegistryError
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.listfile import ColumnWish, open_list
-from contact_sanitizer.registry_imports import (
+from contact_sanitizer.registering.imports import (
     BlockDefaults,
     Draft,
     ImportReport,

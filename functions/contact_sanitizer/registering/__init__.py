@@ -1,0 +1,1 @@
+"""Use cases on the registry: acts on one person, imports of consents and blocklists, hashed lists."""
