@@ -106,6 +106,22 @@ def test_a_no_in_the_consent_column_drops_rows_batches_before_and_with_workers_a
         assert (beside.place / name).read_bytes() == (result.place / name).read_bytes()
 
 
+def test_a_no_beside_two_numbers_drops_the_rows_of_both(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "home")
+    agree(place, [ANA, BEN, CLEO])
+    rows = [
+        ["手机号", "同意"],
+        [ANA, ""],
+        [f"{ANA}/{BEN}", "否"],
+        [BEN, "是"],
+        [CLEO, ""],
+        [f"{CLEO}-1234", "否"],
+    ]
+    result = run(place, write_csv(tmp_path / "l.csv", rows))
+    gone = "consent_withdrawn"
+    assert result.reasons == [gone, "multiple_numbers", gone, gone, "extension"]
+
+
 def test_uploading_a_list_again_never_revives_a_withdrawn_consent(tmp_path: Path) -> None:
     place = workspace(tmp_path / "home")
     desk = place.desk("CN")

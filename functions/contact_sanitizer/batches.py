@@ -29,7 +29,11 @@ from contact_sanitizer.screening.verdict import Drop, primary_reasons
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prepared:
-    """A batch after the steps that look at one row at a time: cells, numbers, subjects, consent cells."""
+    """A batch after the steps that look at one row at a time: cells, numbers, subjects, consent cells.
+
+    `noted` and `withdrawn` (k, 16): the subjects of all numbers that stand beside an opt-out note, or
+    beside a consent cell that says no; also of numbers in cells that are no use otherwise.
+    """
 
     batch: CellBatch
     numbers: Numbers
@@ -37,14 +41,7 @@ class Prepared:
     subjects: NDArray[np.uint8]
     consent: NDArray[np.uint8] | None
     noted: NDArray[np.uint8]
-
-    @property
-    def withdrawn(self) -> NDArray[np.uint8]:
-        """The subjects (k, 16) whose consent cell says no."""
-        if self.consent is None:
-            return self.subjects[:0]
-        said_no = (self.consent == ConsentCell.NO) & (self.reasons == 0)
-        return self.subjects[np.flatnonzero(said_no)]
+    withdrawn: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,11 +78,15 @@ def prepare(batch: CellBatch, job: Job, tools: Tools) -> Prepared:
         subjects = subjects_of(numbers.blocks, tools.keyring)
         subjects[~stated] = 0
         noted = subjects_of(numbers.refused, tools.keyring)
-    codes = None
-    if consent in batch.cells:
-        with tools.meter("consent cells"):
-            codes = consent_codes(batch.cells[consent], job.now, job.policy.consent.max_age_days)
-    return Prepared(batch, numbers, reasons, subjects, codes, noted)
+    if consent not in batch.cells:
+        return Prepared(batch, numbers, reasons, subjects, None, noted, subjects[:0])
+    with tools.meter("consent cells"):
+        codes = consent_codes(batch.cells[consent], job.now, job.policy.consent.max_age_days)
+        said_no = codes == ConsentCell.NO
+        unusable = batch.cells[phone].take(pa.array(np.flatnonzero(said_no & (reasons != 0))))
+        beside = subjects_of(tools.normalizer.stated(unusable), tools.keyring)
+        withdrawn = np.concatenate([subjects[np.flatnonzero(said_no & (reasons == 0))], beside])
+    return Prepared(batch, numbers, reasons, subjects, codes, noted, withdrawn)
 
 
 def _rows_of(items: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:

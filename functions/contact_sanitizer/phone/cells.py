@@ -116,6 +116,10 @@ class CellReader:
             return _REFUSED_CELL[_without_digits(text)]
         return self._with_words(text)
 
+    def stated(self, cell: str) -> tuple[str, ...]:
+        """The E.164 digits of every number that the cell states, however many, of whatever kind."""
+        return self._all_numbers(fold(cell))
+
     def _digits_only(self, text: str) -> Reading:
         """A text of digits, spaces, hyphens, dots, brackets and plus signs."""
         if not _DIGIT.search(text):

@@ -73,6 +73,13 @@ class Normalizer:
         refused = _blocks(digits for reading in readings for digits in reading.refused)
         return Numbers(result.reasons, result.blocks, result.kinds, result.regions, refused, len(rows))
 
+    def stated(self, cells: pa.Array) -> NDArray[np.uint8]:
+        """The blocks (k, 16) of all numbers that the cells state, read one by one.
+
+        For refusals: they reach everybody whom a cell names, also where the cell is no use otherwise.
+        """
+        return _blocks(digits for text in cells.to_pylist() for digits in self._reader.stated(text))
+
 
 def _blocks(numbers: Iterable[str]) -> NDArray[np.uint8]:
     """uint8 (n, 16): each number's digits in ASCII with NULs behind."""
