@@ -127,4 +127,5 @@ def _distinct(rows: list[NDArray[np.void]]) -> list[NDArray[np.void]]:
     if not rows:
         return rows
     packed = np.concatenate(rows)
-    return [packed[np.unique(packed["change"], return_index=True)[1]]]
+    packed = packed[np.argsort(packed["change"], kind="stable")]
+    return [packed[np.diff(packed["change"], prepend=-1) != 0]]

@@ -21,8 +21,9 @@ An override's own length counts in rule 2 only for digits that begin like that o
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
+import importlib.util
 import json
+import re
 import zlib
 from array import array
 from collections.abc import Mapping
@@ -192,10 +193,15 @@ def region_info(region: str) -> RegionDialling:
 
 
 def _installed_version() -> str:
-    try:
-        return importlib.metadata.version("phonenumbers")
-    except importlib.metadata.PackageNotFoundError:
+    """The version that the package states, read without importing it; so does `phonenumberslite`."""
+    found = importlib.util.find_spec("phonenumbers")
+    if found is None or found.origin is None:
         return ""
+    try:
+        stated = re.search(rb'^__version__ = "([^"]+)"', Path(found.origin).read_bytes(), re.MULTILINE)
+    except OSError:
+        return ""
+    return stated[1].decode("ascii", "replace") if stated else ""
 
 
 def _payload(path: Path) -> bytes:

@@ -5,14 +5,14 @@ A bare digest of a short list could be found by trying numbers; a keyed one cann
 
 from __future__ import annotations
 
-import hashlib
+from blake3 import blake3
 
 from contact_sanitizer.protection.associated import Use, associated_data
 from contact_sanitizer.protection.keyring import LOOKUP_BYTES, Keyring, hkdf_sha256
 
 
 class UploadDigest:
-    """BLAKE2b-256 (RFC 7693, keyed) of the bytes given so far; the same over every rotation.
+    """BLAKE3 (keyed mode, 256 bits) of the bytes given so far; the same over every rotation.
 
     The key is HKDF-SHA-256 of the tenant's `hash` key with info `contact-sanitizer/upload-digest/v1|TENANT`.
     """
@@ -22,7 +22,7 @@ class UploadDigest:
     def __init__(self, keyring: Keyring) -> None:
         info = associated_data(Use.DIGEST, keyring.tenant)
         key = hkdf_sha256(keyring.lookup.hash, salt=None, info=info, size=LOOKUP_BYTES)
-        self._state = hashlib.blake2b(digest_size=32, key=key)
+        self._state = blake3(key=key)
 
     def update(self, content: bytes | memoryview) -> None:
         """Take the next bytes of the file."""

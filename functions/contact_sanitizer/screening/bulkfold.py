@@ -164,7 +164,8 @@ def fold_columns(columns: EventColumns, terms: Mapping[int, Terms], rule: Rule, 
 
 
 def _require_known(columns: EventColumns, terms: Mapping[int, Terms]) -> None:
-    unknown = set(np.unique(columns.terms).tolist()) - set(terms)
+    ordered = np.sort(columns.terms)
+    unknown = set(ordered[np.diff(ordered, prepend=-1) != 0].tolist()) - set(terms)
     if unknown or not np.isin(columns.kind, _KINDS).all():
         raise RegistryError("registry_damaged", "The registry holds an event that cannot be understood.")
 
