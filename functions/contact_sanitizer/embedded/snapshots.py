@@ -30,6 +30,8 @@ from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects
 FORMAT: Final = "contact-sanitizer/snapshot/v1"
 #: A snapshot is rebuilt where more has changed since: so many changes, or this share of all.
 MOST_CHANGES: Final = 100_000
+#: A registry's first halves stay in memory up to this size: 12 million subjects.
+RESIDENT_BYTES: Final = 96 << 20
 MOST_SHARE: Final = 0.02
 _EVENTS_A_SHARD: Final = 500_000
 _MOST_SHARDS: Final = 256
@@ -206,7 +208,7 @@ def _checked(path: Path) -> Any:
 
 
 def _table(path: Path, contract: int, now: int) -> SnapshotTable:
-    known = MappedSubjects.open(path / f"{contract}-hi", path / f"{contract}-lo")
+    known = MappedSubjects.open(path / f"{contract}-hi", path / f"{contract}-lo", RESIDENT_BYTES)
     columns = [_column(path / f"{contract}-{name}", _COLUMNS[name]) for name in _FACTS]
     if {len(column) for column in columns} != {len(known)}:
         raise ValueError("columns differ in length")

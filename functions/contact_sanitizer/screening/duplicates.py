@@ -21,7 +21,7 @@ from contact_sanitizer.screening.mappedsubjects import MappedSubjects
 from contact_sanitizer.screening.sieve import Sieve
 from contact_sanitizer.screening.subjectruns import U64, Needles, SortedSubjects
 
-MEMORY_ENTRIES: Final = 4_000_000
+MEMORY_ENTRIES: Final = 2_000_000
 #: So many runs of like size become one.
 _FAN_IN: Final = 6
 _PART_ENTRIES: Final = 500_000

@@ -19,20 +19,29 @@ STRETCH_ENTRIES: Final = 2_000_000
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MappedSubjects:
-    """Distinct ascending subjects: one file of first halves, one of second halves, little-endian uint64."""
+    """Distinct ascending subjects: one file of first halves, one of second halves, little-endian uint64.
+
+    `passing`: the maps whose pages are given back after each look.
+    """
 
     subjects: SortedSubjects
     maps: tuple[mmap.mmap, ...]
+    passing: tuple[mmap.mmap, ...]
 
     @classmethod
-    def open(cls, hi: Path, lo: Path) -> Self:
-        """The subjects in two files of equal length; raises `OSError` and `ValueError` for others."""
+    def open(cls, hi: Path, lo: Path, resident_bytes: int = 0) -> Self:
+        """The subjects in two files of equal length; raises `OSError` and `ValueError` for others.
+
+        The first halves may stay in memory where they take at most `resident_bytes`: bringing pages
+        back costs as much as the search itself.
+        """
         if hi.stat().st_size != lo.stat().st_size:
             raise ValueError("halves differ in length")
         if not hi.stat().st_size:
-            return cls(SortedSubjects.empty(), ())
+            return cls(SortedSubjects.empty(), (), ())
         maps = tuple(_mapped(path) for path in (hi, lo))
-        return cls(SortedSubjects(*(np.frombuffer(mapped, "<u8") for mapped in maps)), maps)
+        passing = maps if maps[0].size() > resident_bytes else maps[1:]
+        return cls(SortedSubjects(*(np.frombuffer(mapped, "<u8") for mapped in maps)), maps, passing)
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -50,7 +59,7 @@ class MappedSubjects:
 
     def give_back(self) -> None:
         """Takes the pages out of this process; the next look brings them back from the system's cache."""
-        for mapped in self.maps:
+        for mapped in self.passing:
             mapped.madvise(mmap.MADV_DONTNEED)
 
     def _stretches(self, needles: int) -> Iterator[slice]:
