@@ -26,6 +26,9 @@ from contact_sanitizer.screening.recording import Candidates
 from contact_sanitizer.screening.subjectruns import Needles
 from contact_sanitizer.screening.verdict import Drop, primary_reasons
 
+UNNAMED_CONSENT = "(consent)"
+"""How a batch calls a consent column that the file has and the policy does not name."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prepared:
@@ -69,7 +72,8 @@ class LateRefusal(Exception):  # noqa: N818 - no error: a turn that a list may t
 
 def prepare(batch: CellBatch, job: Job, tools: Tools) -> Prepared:
     """The steps that need nothing but the batch itself."""
-    phone, consent = (job.policy.column_with(role) or "" for role in (Role.PHONE, Role.CONSENT))
+    phone = job.policy.column_with(Role.PHONE) or ""
+    consent = job.policy.column_with(Role.CONSENT) or UNNAMED_CONSENT
     with tools.meter("phone"):
         numbers = tools.normalizer.normalize(batch.cells[phone])
         reasons = np.where(batch.flaws > 0, batch.flaws, numbers.reasons).astype(np.uint8)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from contact_sanitizer import __version__
-from contact_sanitizer.batches import Judge, LateRefusal, Rendered, Renderer, prepare
+from contact_sanitizer.batches import UNNAMED_CONSENT, Judge, LateRefusal, Rendered, Renderer, prepare
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.consentcells import ConsentCell
+from contact_sanitizer.intake.headers import known_role
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.listfile import ColumnWish, ListFile, ReadOptions, open_list
 from contact_sanitizer.job import Job, Tools
@@ -218,4 +219,14 @@ def _options(policy: Policy) -> ReadOptions:
 
 def _wishes(policy: Policy) -> list[ColumnWish]:
     """The columns that the policy names, dropped ones too: one that the file lacks is a typo that leaks."""
-    return [ColumnWish(name, rule.role, rule.headers, rule.optional) for name, rule in policy.columns.items()]
+    named = [
+        ColumnWish(name, rule.role, rule.headers, rule.optional) for name, rule in policy.columns.items()
+    ]
+    if policy.column_with(Role.CONSENT) or any(_may_be_consent(wish) for wish in named):
+        return named
+    # A "no" in the file counts also where the policy does not speak of the column.
+    return [*named, ColumnWish(UNNAMED_CONSENT, Role.CONSENT, optional=True)]
+
+
+def _may_be_consent(wish: ColumnWish) -> bool:
+    return any(known_role(header) is Role.CONSENT for header in (wish.name, *wish.headers))

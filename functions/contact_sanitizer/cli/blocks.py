@@ -9,7 +9,7 @@ import click
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.importing import emit_report, results_option, row_results
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, region_option
+from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, phones_of, region_option
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.registering.imports import BlockDefaults
 from contact_sanitizer.screening.foreign import HashContract
@@ -92,10 +92,10 @@ def add(
     region: str,
     by: str | None,
 ) -> None:
-    """Block the owners of PHONE... at once. Use - to read a phone from standard input."""
+    """Block the owners of PHONE... at once. Use - to read phones from standard input, one a line."""
     with open_workspace(context) as workspace:
         desk = open_desk(workspace, region, by)
-        people = [desk.person(phone_of(phone)) for phone in phones]
+        people = [desk.person(each) for phone in phones for each in phones_of(phone)]
         outcomes = [
             desk.block(person, scope, SuppressionReason(reason), source, expires_at).value
             for person in people

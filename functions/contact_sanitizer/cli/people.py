@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from contact_sanitizer.errors import IntakeError
+from contact_sanitizer.errors import IntakeError, RegistryError
 from contact_sanitizer.intake.dates import parse_moment
 from contact_sanitizer.policy_words import REGIONS
 from contact_sanitizer.registering.desk import Desk
 from contact_sanitizer.workspace import Workspace
 
 LONGEST_PHONE = 256
+LONGEST_INPUT = 1 << 20
 
 
 class Moment(click.ParamType[int]):
@@ -64,14 +65,27 @@ def open_desk(workspace: Workspace, region: str, by: str | None = None) -> Desk:
 
 
 def phone_of(argument: str) -> str:
-    """A phone argument; `-` reads one line of standard input, which keeps it out of the shell's history."""
+    """A phone argument; `-` reads it from standard input, which keeps it out of the shell's history.
+
+    `RegistryError` `number_refused` where more than one line stands there: none may be passed over.
+    """
+    phones = phones_of(argument)
+    if len(phones) != 1:
+        raise RegistryError("number_refused", "standard input must hold exactly one phone, on one line")
+    return phones[0]
+
+
+def phones_of(argument: str) -> list[str]:
+    """A phone argument; `-` reads phones from standard input, one a line, or one line from a terminal."""
     if argument != "-":
-        return text_of(argument)
+        return [text_of(argument)]
     if sys.stdin.isatty():
         click.echo("The phone, then Enter:", err=True)
-    line = sys.stdin.buffer.readline(LONGEST_PHONE)
+        lines = [sys.stdin.buffer.readline(LONGEST_PHONE)]
+    else:
+        lines = sys.stdin.buffer.read(LONGEST_INPUT).splitlines()
     try:
-        return line.decode().strip()
+        return [line.decode().strip() for line in lines if line.strip()]
     except UnicodeDecodeError:
         raise IntakeError("encoding_invalid", "standard input is not UTF-8") from None
 

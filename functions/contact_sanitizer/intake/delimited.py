@@ -26,6 +26,7 @@ from contact_sanitizer.intake.limits import HARD_CELL_CHARS, HARD_RECORD_BYTES, 
 from contact_sanitizer.intake.records import (
     cut_records,
     find_overlong,
+    find_swallowed,
     is_blank,
     open_record,
     sample_records,
@@ -108,9 +109,12 @@ class DelimitedReader:
                 window += b"\n"
             prepared, byte = self.separator.prepare(window)
             cut = cut_records(prepared, byte)
-            sound = find_overlong(prepared, byte, cut.end)
+            swallowed = find_swallowed(prepared, byte, cut)
+            sound = find_overlong(prepared, byte, swallowed)
             if sound:
                 yield _Block(memoryview(prepared)[:sound], byte, cut.quoted)
+            if sound == swallowed < cut.end:
+                raise quote_unterminated(numbering.next_record)
             if sound < cut.end:
                 raise cell_too_long(numbering.next_record)
             tail = prepared[cut.end :]

@@ -42,7 +42,8 @@ _KNOWN = {
     ),
     Role.CONSENT: _normal(
         *("是否同意", "营销授权", "短信授权", "同意"),
-        *("consent", "sms consent", "accepts sms marketing", "opt in"),
+        *("营销短信授权", "短信营销授权", "是否同意接收短信", "是否接收短信", "短信授权(是/否)", "是否授权"),
+        *("consent", "sms consent", "accepts sms marketing", "opt in", "sms opt in", "sms optin"),
     ),
 }
 

@@ -136,7 +136,16 @@ def _no_number(word: str) -> object:
     raise ValueError(len(word))
 
 
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=number_text, parse_constant=_no_number)
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        raise ValueError(len(pairs))  # two values for one column: neither is the one
+    return row
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=str, parse_float=number_text, parse_constant=_no_number, object_pairs_hook=_each_key_once
+)
 
 
 def _refuse_endless(tail: bytes, record: int) -> None:

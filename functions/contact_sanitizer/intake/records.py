@@ -30,10 +30,14 @@ def is_blank(cells: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """`end`: where the last complete record ends (0: none does); `quoted`: whether quotes are about."""
+    """`end`: where the last complete record ends (0: none does); `quoted`: whether quotes are about.
+
+    `regular`: quotes only open, close or are doubled.
+    """
 
     end: int
     quoted: bool
+    regular: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def cut_records(window: bytes, separator: bytes) -> Cut:
         return Cut(_last_line_end(window, 0, len(window)) + 1, quoted=False)
     if _is_regular(data, quotes, separator):
         return Cut(_regular_cut(window, data, quotes), quoted=True)
-    return Cut(_scanned_cut(window, separator), quoted=True)
+    return Cut(_scanned_cut(window, separator), quoted=True, regular=False)
 
 
 def find_overlong(text: bytes, separator: bytes, end: int) -> int:
@@ -81,6 +85,39 @@ def find_overlong(text: bytes, separator: bytes, end: int) -> int:
             return place
         place = match.end()
     return end
+
+
+def find_swallowed(text: bytes, separator: bytes, cut: Cut) -> int:
+    """Where the first record begins whose quotes swallow line ends and are not closed; else the cut's end.
+
+    `"a⏎b,c⏎d,"e"` reads as one cell in quotes with more text behind it: a quote that was forgotten would
+    take whole records with it. Such text behind quotes is content only where it stays on one line.
+    """
+    if cut.regular:
+        return cut.end
+    patterns, place = _byte_patterns(separator), 0
+    while place < cut.end and (match := patterns.record.match(text, place)):
+        record = match.group().rstrip(_LINE_ENDS)
+        if (b"\n" in record or b"\r" in record) and _swallows(match.group(), patterns):
+            return place
+        place = match.end()
+    return cut.end
+
+
+def _swallows(record: bytes, patterns: _Patterns[bytes]) -> bool:
+    place = 0
+    while match := patterns.ended_cell.match(record, place):
+        place = match.end() + 1
+        if _is_swallow(match.group(), patterns):
+            return True
+    return _is_swallow(record[place:].rstrip(_LINE_ENDS), patterns)
+
+
+def _is_swallow(cell: bytes, patterns: _Patterns[bytes]) -> bool:
+    match = patterns.quoted.match(cell)
+    if not match or match.end() == len(cell):
+        return False
+    return b"\n" in match.group() or b"\r" in match.group()
 
 
 def _longest(record: bytes, separator: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Words in a phone cell with which somebody noted that this person refuses.
+"""Words in a phone cell with which somebody noted that this person refuses, or is not behind this number.
 
 The most restrictive reading wins: a word of refusal counts anywhere in the cell, negated or not, because
 a list that sends to one person who refused does more harm than a list that leaves one out.
@@ -13,6 +13,7 @@ from contact_sanitizer.phone.characters import fold
 # Chinese, Japanese and Korean notes are written without spaces: found anywhere.
 _NOTES = (
     "退订|退訂|退定|已退出|取消订阅|取消訂閱|免打扰|免打擾|谢绝|謝絕|黑名单|黑名單|拉黑|",
+    "空号|空號|错号|錯號|打错|打錯|停机|停機|注销|註銷|已故|去世|非本人|不是本人|不需要|不同意|取关|取關|",
     "投诉|投訴|举报|舉報|屏蔽|封鎖|停发|停呼|禁呼|禁发|禁打|禁拨|",
     "拒[收接绝絕电電扰擾访訪听聽签發发]|",
     "勿(?:再|要)?(?:打|扰|擾|联|聯|发|發|呼|致电|來|来|骚|拨|撥|推|接触)|",
@@ -29,7 +30,7 @@ _LISTED = """
     refused refuses declined objected objection baja desinscrit desinscrite desabonne desabonnee
     abgemeldet abbestellt widerrufen widersprochen widerspruch werbesperre gesperrt descadastrado
     descadastrada disiscritto disiscritta стоп отписан отписана отписался отписалась отписка отказ
-    отказался отказалась
+    отказался отказалась deceased
 """
 _WORDS = frozenset(fold(_LISTED.replace("\n", " ")).split())
 _PHRASES = (
@@ -40,9 +41,9 @@ _PHRASES = (
     "(?:call|contact|text|sms|messag|disturb|e?mail|phone|ring|market|solicit|promo|",
     "llamar|contactar|molestar|appeler|contacter|deranger|anrufe|kontaktieren|storen|stoeren|werbung|",
     "ligar|contatar|perturb|chiamare|contattare|звонить|беспокоить|писать)|",
-    "opt(?:s|ed|ing)?[ _-]out|un[ _-]subscri",
+    "opt(?:s|ed|ing)?[ _-]out|un[ _-]subscri|wrong[ _-](?:number|person|no)",
 )
-_LEADS = "do does don dont never no not ne nicht keine nao non не opt opts opted opting un"
+_LEADS = "do does don dont never no not ne nicht keine nao non не opt opts opted opting un wrong"
 _PHRASE_LEADS = frozenset(_LEADS.split())
 
 

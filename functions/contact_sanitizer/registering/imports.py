@@ -262,12 +262,34 @@ def _consent_drafts(
         columns = text_columns(batch)
         for row, record in enumerate(batch.records.tolist()):
             cells = {name: texts[row] for name, texts in columns.items()}
+            if people and (refusals := _refusals(people.reasons[row], statuses[row], cells, defaults, tools)):
+                yield Draft(record, refusals)
+                continue
             try:
                 key, sealed = people[row] if people else (_subject(cells["subject hash"]), b"")
                 event = _consent(key, sealed, statuses[row], _Row(cells, defaults, tools))
                 yield Draft(record, (event,))
             except RowError as error:
                 yield Draft(record, refusal=str(error))
+
+
+def _refusals(
+    reason: int,
+    status: ConsentStatus | str,
+    cells: Mapping[str, str],
+    defaults: ConsentDefaults,
+    tools: ImportTools,
+) -> tuple[ConsentEvent, ...]:
+    """What a row refuses although its cell does not state one number: for everybody whom the cell names.
+
+    A note of refusal beside a number takes everything back, whatever the row says of a grant.
+    """
+    noted = reason == Reason.OPT_OUT_NOTE
+    if not reason or not (noted or status is ConsentStatus.WITHDRAWN):
+        return ()
+    row = _Row({}, ConsentDefaults(source="note"), tools) if noted else _Row(cells, defaults, tools)
+    people = _stated(cells["phone"], tools)
+    return tuple(_consent(key, sealed, ConsentStatus.WITHDRAWN, row) for key, sealed in people)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -363,16 +385,15 @@ def _block_drafts(
                 for name in ("scope", "reason", "source")
             }
             try:
-                keys = _noted(columns["phone"][row], people.reasons[row], tools) or [people[row]]
+                unread = people.reasons[row] != 0
+                keys = (unread and _stated(columns["phone"][row], tools)) or [people[row]]
                 yield Draft(record, tuple(block_event(k, cells, tools, sealed=s) for k, s in keys))
             except RowError as error:
                 yield Draft(record, refusal=str(error))
 
 
-def _noted(cell: str, reason: int, tools: ImportTools) -> list[tuple[bytes, bytes]]:
-    """All people whose numbers stand in a cell beside an opt-out note."""
-    if reason != Reason.OPT_OUT_NOTE:
-        return []
-    blocks = tools.normalizer.normalize(pa.array([cell], pa.string())).refused
+def _stated(cell: str, tools: ImportTools) -> list[tuple[bytes, bytes]]:
+    """All people whose numbers stand in a cell, however many; for refusals, which reach each of them."""
+    blocks = tools.normalizer.stated(pa.array([cell], pa.string()))
     subjects, sealed = tools.protect(blocks)
     return [(s.tobytes(), c.tobytes()) for s, c in zip(subjects, sealed, strict=True)]
