@@ -7,6 +7,7 @@ import pytest
 
 from contact_sanitizer.errors import ContactSanitizerError, IntakeError, RegistryError
 from contact_sanitizer.protection.tokens import TokenOpener
+from contact_sanitizer.registering.imports import BlockDefaults, ConsentDefaults
 from contact_sanitizer.screening.suppression import SuppressionReason
 from desk import KEEPING, NOW, TERMS, agree, policy, run, workspace, write_csv
 
@@ -120,6 +121,39 @@ def test_a_no_beside_two_numbers_drops_the_rows_of_both(tmp_path: Path) -> None:
     result = run(place, write_csv(tmp_path / "l.csv", rows))
     gone = "consent_withdrawn"
     assert result.reasons == [gone, "multiple_numbers", gone, gone, "extension"]
+
+
+def test_a_no_counts_also_in_a_column_that_the_policy_does_not_name(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "home")
+    agree(place, [ANA, BEN])
+    rules = policy(("  consent: {role: consent, optional: true}\n", ""))
+    rows = [["手机号", "短信授权"], [ANA, "是"], [BEN, ""], [ANA, "否"]]
+    assert run(place, write_csv(tmp_path / "l.csv", rows), rules).reasons == [
+        "consent_withdrawn",
+        None,
+        "consent_withdrawn",
+    ]
+
+
+def test_imported_refusals_reach_everybody_whom_a_cell_names(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "home")
+    agree(place, [ANA, BEN, CLEO])
+    listed = write_csv(tmp_path / "l.csv", [["手机号", "x"], [ANA, ""], [BEN, ""], [CLEO, ""]])
+    header = ["phone", "purpose", "channel", "status", "effective_at"]
+    consents = [
+        header,
+        [f"{ANA}/{BEN}", "", "", "withdrawn", "2026-09-01"],
+        [f"{CLEO}(已退订)", "a", "b", "granted", ""],
+    ]
+    results: list[tuple[int, str]] = []
+    place.import_consents(
+        write_csv(tmp_path / "c.csv", consents), ConsentDefaults(), "CN", lambda *row: results.append(row)
+    )
+    assert results == [(2, "recorded"), (3, "recorded")]
+    assert run(place, listed).reasons == ["consent_withdrawn"] * 3
+    blocks = write_csv(tmp_path / "b.csv", [["phone", "x"], [f"{ANA}、{BEN}", ""]])
+    place.import_blocks(blocks, BlockDefaults(), "CN", lambda _row, _outcome: None)
+    assert run(place, listed).reasons == ["suppressed", "suppressed", "consent_withdrawn"]
 
 
 def test_uploading_a_list_again_never_revives_a_withdrawn_consent(tmp_path: Path) -> None:

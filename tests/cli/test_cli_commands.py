@@ -293,3 +293,11 @@ def test_a_login_name_with_a_long_number_can_work(tmp_path: Path, monkeypatch: p
 def test_a_refusal_towards_a_sender_with_a_long_number_is_recorded(tmp_path: Path) -> None:
     scope = ("--scope", "sender:106901234567")
     assert command("block", "add", PHONES[0], *scope, home=tmp_path / "home").out == "recorded\n"
+
+
+def test_standard_input_gives_all_its_phones_or_is_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    both = ("\n".join(PHONES[:2]) + "\n").encode()
+    assert command("block", "add", "-", home=home, give=both).out == "recorded\nrecorded\n"
+    assert command("block", "show", PHONES[1], home=home).out.startswith("tenant")
+    assert command("optout", "TD", "--from", "-", home=home, give=both).code == "number_refused"

@@ -28,6 +28,7 @@ _AREA_CODE = 5
 _AREA_CODE_WITH_COUNTRY = 8
 _LONG_GROUP = 5
 _PAIR = 2
+_NORTH_AMERICAN = [1, 3, 3, 4]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -83,11 +84,35 @@ def states(run: Run, resolver: Resolver) -> Stated:
     """What one run states. Its groups matter only where the digits as a whole are too many or no number."""
     whole = run.resolve(resolver)
     if whole.verdict.is_number:
-        return Stated((whole,), Reason.NONE, whole)
+        return whole_number(run, whole, resolver)
     if len(run.text) == len(run.digits) or whole.verdict.reason is Reason.TOO_SHORT:
         return Stated((), whole.verdict.reason, whole)
     numbers, flaw = _partition(run, resolver)
     return Stated(numbers, flaw if numbers else whole.verdict.reason, whole)
+
+
+def whole_number(run: Run, whole: Resolution, resolver: Resolver) -> Stated:
+    """What a run states whose digits together are a number, where its groups may say something else.
+
+    Groups decide against the plan in three forms: a last digit by itself behind what is a number already
+    (`0160 1234567-8`); `1 (301) 234-5678` where 1 is not the country code; and the country code apart from
+    one other group (`91-98123456`), which then is the number's country and not its beginning.
+    """
+    groups = _GROUP.findall(run.text)
+    if len(groups) == 1:
+        return Stated((whole,), Reason.NONE, whole)
+    shorter = Run(run.digits[:-1], run.digits[:-1], run.explicit)
+    if len(groups[-1]) == 1 and shorter.resolve(resolver).verdict.is_number:
+        return Stated((whole,), Reason.EXTENSION, whole)
+    if run.explicit:
+        return Stated((whole,), Reason.NONE, whole)
+    code = resolver.country_code
+    if code != "1" and run.digits[0] == "1" and [len(group) for group in groups] == _NORTH_AMERICAN:
+        return Stated((whole,), Reason.INVALID_RANGE, whole)
+    if len(groups) == _PAIR and groups[0] == code and whole.digits == code + run.digits:
+        abroad = resolver.explicit(run.digits)
+        return Stated((abroad if abroad.verdict.is_number else whole,), abroad.verdict.reason, abroad)
+    return Stated((whole,), Reason.NONE, whole)
 
 
 def area_code_joined(runs: list[Run], gaps: list[Gap], resolver: Resolver) -> Resolution | None:

@@ -34,7 +34,8 @@ class Spelled:
     """The digits of n cells.
 
     Where `readable`: `digits` (1 to 15 places), `explicit` (a `+` precedes them) and `loose` (something
-    stands between them). `empty`: nothing but blanks.
+    stands between them). `empty`: nothing but blanks. Where `loose`: `first_group`, how many digits stand
+    together at first, and `lone_last`, whether the last one stands by itself.
     """
 
     digits: Lanes
@@ -42,6 +43,8 @@ class Spelled:
     explicit: Flags
     loose: Flags
     empty: Flags
+    first_group: NDArray[np.uint8]
+    lone_last: Flags
 
     def __repr__(self) -> str:
         return f"Spelled({len(self.digits)} cells)"
@@ -53,6 +56,8 @@ class Spelled:
         self.explicit[rows] = other.explicit
         self.loose[rows] = other.loose
         self.empty[rows] = other.empty
+        self.first_group[rows] = other.first_group
+        self.lone_last[rows] = other.lone_last
 
 
 def spell(cells: pa.Array) -> Spelled:
@@ -81,7 +86,15 @@ def _spell(column: ByteColumn, starts: Indices, lengths: Indices) -> tuple[Spell
     digits = column.lanes(starts, lengths)
     plain = digits.all_digits() & (lengths > 0) & (lengths <= LONGEST_DIGITS)
     nothing = np.zeros(len(plain), dtype=np.bool_)
-    spelled = Spelled(digits, plain, nothing, nothing.copy(), nothing.copy())
+    spelled = Spelled(
+        digits,
+        plain,
+        nothing,
+        nothing.copy(),
+        nothing.copy(),
+        np.zeros(len(plain), dtype=np.uint8),
+        nothing.copy(),
+    )
     rest = np.flatnonzero(~plain)
     if not len(rest):
         return spelled, rest
@@ -147,6 +160,8 @@ def _punctuated(windows: NDArray[np.uint8], lengths: Indices) -> Spelled:
         plus != 0,
         (digits + _lowest(digits) & digits) != 0,
         (used == spaces) & (lengths <= _LONGEST_CELL),
+        _first_group(digits),
+        _lone_last(digits),
     )
 
 
@@ -162,6 +177,22 @@ def _bits(flags: Flags) -> Bits:
 
 def _lowest(bits: Bits) -> Bits:
     return bits & (~bits + _ONE)
+
+
+def _first_group(digits: Bits) -> NDArray[np.uint8]:
+    """uint8 (n,): how many of the bits stand together at the lowest one."""
+    run = digits // np.maximum(_lowest(digits), _ONE)
+    return np.bitwise_count(run ^ (run + _ONE)) - np.uint8(1)
+
+
+def _lone_last(digits: Bits) -> Flags:
+    """True where the bit below the highest one is not set."""
+    below = digits.copy()
+    for shift in (1, 2, 4, 8, 16):
+        below |= below >> np.uint32(shift)
+    highest = below ^ (below >> _ONE)
+    lone: Flags = (digits & (highest >> _ONE)) == 0
+    return lone
 
 
 def _plus_leads(plus: Bits, digits: Bits) -> Flags:

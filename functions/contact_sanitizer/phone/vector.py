@@ -89,12 +89,28 @@ class VectorReader:
         """Fill the rows from `start` on; the rows that stay undecided."""
         spelled = spell(cells.slice(start, _ROWS))
         readings = self._resolver.read(spelled.digits, spelled.explicit, spelled.readable)
+        loose = np.flatnonzero(spelled.loose & readings.decided)
+        readings.decided[loose[self._may_be_grouped_otherwise(spelled, readings, loose)]] = False
         said = self._sayings[readings.states]
         self._explain(spelled, readings, said)
         said *= readings.decided
         said[spelled.empty] = Reason.EMPTY
         _fill(result, slice(start, start + len(said)), readings.digits, said)
         return np.flatnonzero(~(readings.decided | spelled.empty)) + start
+
+    def _may_be_grouped_otherwise(self, spelled: Spelled, readings: Readings, rows: Indices) -> Flags:
+        """Which of these rows' groups may speak against reading all their digits as one number.
+
+        The forms of `runs.whole_number`, seen from afar; the per-row path looks closely.
+        """
+        first, plain = spelled.first_group[rows], ~spelled.explicit[rows]
+        digits = spelled.digits.rows(rows)
+        code_apart = plain & (first == len(self._code)) & digits.starts_with(self._code)
+        as_national = readings.digits.lengths[rows] == digits.lengths + len(self._code)
+        doubt: Flags = spelled.lone_last[rows] | (code_apart & as_national)
+        if self._code != "1":
+            doubt |= plain & (first == 1) & digits.starts_with("1")
+        return doubt
 
     def _explain(self, spelled: Spelled, readings: Readings, said: Sayings) -> None:
         """What is to say of numbers that nobody has, and of digits that are no number."""
