@@ -61,7 +61,7 @@ def test_norway_is_a_region_and_not_a_boolean() -> None:
         ("do: mask", "do: blur", 19, "columns.name.do", "should be"),
         ("{do: mask,", "{role: phone, do: mask,", 19, "columns.name", "exactly one"),
         ("max_age_days: 730", "max_age_days: 0", 27, "consent.max_age_days", "greater"),
-        ("max_bytes: 5GB", "max_bytes: 5XB", 38, "limits.max_bytes", "integer"),
+        ("max_bytes: 5GB", "max_bytes: 5XB", 38, "limits.max_bytes", "size such as"),
         ("evidence: registry", "evidence: hearsay", 26, "consent.evidence", "should be"),
         ("format: csv, audience", "format: xls, audience", 35, "output.format", "should be"),
         ("disclose: coarse", "disclose: some", 36, "reports.disclose", "should be"),

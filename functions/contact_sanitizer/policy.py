@@ -42,9 +42,11 @@ def _name(value: object) -> object:
 
 
 def _size(value: object) -> object:
-    if isinstance(value, str) and (found := _SIZE.match(value.strip())):
-        return int(found[1]) * _UNITS[(found[2] or "B").upper()]
-    return value
+    if not isinstance(value, str):
+        return value
+    if not (found := _SIZE.match(value.strip())):
+        raise ValueError("is not a size such as 5GB or 200MB")
+    return int(found[1]) * _UNITS[(found[2] or "B").upper()]
 
 
 def _one_or_many(value: object) -> object:
@@ -250,6 +252,8 @@ def _first_complaint(error: ValidationError, document: Document) -> PolicyError:
         message = "is not a key of a policy"
     elif first["type"] == "missing":
         message = "is missing"
+    elif first["type"] == "too_short":
+        message = "needs at least one entry"
     elif first["type"] in {"model_type", "dict_type"}:
         message = "must be a mapping of keys to values"
     elif not location and ": " in message:

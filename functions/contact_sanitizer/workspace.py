@@ -10,7 +10,8 @@ import getpass
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,7 +26,7 @@ from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, ope
 from contact_sanitizer.embedded.keyfile import KeyFile
 from contact_sanitizer.embedded.listfolder import ListFolder
 from contact_sanitizer.embedded.registry import SqliteRegistry
-from contact_sanitizer.errors import ContactSanitizerError
+from contact_sanitizer.errors import ContactSanitizerError, IntakeError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import RawFile
 from contact_sanitizer.job import Job, Meter, Tools, no_meter
@@ -169,7 +170,8 @@ class Workspace:
             Action.BLOCK_IMPORTED, digests={"file": tools.file_digest}, scope=plain_word(defaults.scope)
         )
         if hashed is None:
-            return import_blocklist(source, tools, defaults)
+            with _hint_at_hashes():
+                return import_blocklist(source, tools, defaults)
         known = ""
         if hashed.known_phone:
             block = self.desk(region, actor).person(hashed.known_phone).block
@@ -271,6 +273,18 @@ class Workspace:
         KeyFile(places.keys).create(self.tenant, self._moment(), self.randomness)
         places.snapshots.mkdir(mode=0o700)
         SqliteRegistry.open(places.registry, places.snapshots, create=True).close()
+
+
+@contextmanager
+def _hint_at_hashes() -> Iterator[None]:
+    """A blocklist without phones may be one of hashes, which has to be said."""
+    try:
+        yield
+    except IntakeError as error:
+        if error.code != "phone_column_missing":
+            raise
+        message = "no column of phones was found; for a list of hashes say --contract or --known"
+        raise IntakeError(error.code, message) from None
 
 
 def number_rules(policy: Policy) -> NumberRules:
