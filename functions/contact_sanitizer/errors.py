@@ -107,7 +107,6 @@ class RegistryError(ContactSanitizerError):
             "registry_unwritable",
             "registry_unavailable",
             "register_stale",
-            "register_missing",
             "contract_unknown",
             "contract_unproven",
             "removal_refused",

@@ -7,6 +7,7 @@ the reason; it is never guessed at, and never repeated.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -89,7 +90,7 @@ class Desk:
 
     def person(self, phone: str) -> Person:
         """Whoever has this number, of any kind and region; `RegistryError` (`number_refused`) otherwise."""
-        numbers = Normalizer(any_number(self.default_region)).normalize(pa.array([phone], pa.string()))
+        numbers = _reader(self.default_region).normalize(pa.array([phone], pa.string()))
         reason = Reason(int(numbers.reasons[0]))
         if reason is not Reason.NONE:
             raise RegistryError("number_refused", f"the phone cannot be used: {reason.word}")
@@ -223,6 +224,12 @@ class Desk:
         if asked is not None and not same_person(asked, self.actor):
             return SuppressionAct.APPROVED
         return SuppressionAct.REMOVED
+
+
+@cache
+def _reader(default_region: str) -> Normalizer:
+    """Made once a region: it costs more than the phones of a whole command."""
+    return Normalizer(any_number(default_region))
 
 
 def any_number(default_region: str) -> NumberRules:
