@@ -7,6 +7,8 @@
     ├── PolicyError        the policy says something impossible
     ├── KeyringError       a key is missing, exposed, damaged or destroyed
     ├── RegistryError      consents and suppressions cannot be read or recorded
+    ├── CatalogueError     what was made, delivered and allowed cannot be read or written
+    ├── DeliveryError      a sender does not get what it asks for
     ├── HomeError          the home folder is locked, damaged or from a newer version
     ├── OutputError        results cannot be written
     ├── AuditError         the trail cannot be written: what it announces does not happen
@@ -117,6 +119,18 @@ class RegistryError(ContactSanitizerError):
             "rule_refused",
         }
     )
+
+
+class CatalogueError(ContactSanitizerError):
+    """What was made, delivered and allowed cannot be read or written; nothing is handed out."""
+
+    CODES = frozenset({"catalogue_unavailable", "catalogue_damaged", "catalogue_newer", "catalogue_busy"})
+
+
+class DeliveryError(ContactSanitizerError):
+    """A sender does not get what it asks for."""
+
+    CODES: ClassVar[frozenset[str]] = frozenset()
 
 
 class HomeError(ContactSanitizerError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,4 +138,58 @@ class Catalogue(Protocol):
 
     def entries(self) -> Iterator[ListEntry]:
         """All entries, oldest first."""
+        ...
+
+
+class Objects(Protocol):
+    """Whole small objects by key (`a/b/c`): an audit log, a cache. Every fault is one of our errors."""
+
+    def put(self, key: str, data: bytes, *, absent: bool) -> bool:
+        """Keep `data` for good; with `absent` only where the key is free. Whether it was written."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """What is kept under the key, or None."""
+        ...
+
+    def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        """The keys that begin with `prefix` and come after `after`, ascending by code point."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Let go of an object; an absent one is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One small JSON document, and which writing of it this is (1: the first)."""
+
+    kind: str
+    name: str
+    version: int
+    document: Mapping[str, Any]
+
+
+class Records(Protocol):
+    """One tenant's small documents by kind and name: what the catalogue stands on.
+
+    A write says on which version it rests, so that of two writers at once one wins and the other is told.
+    Every fault is a `CatalogueError`.
+    """
+
+    def get(self, kind: str, name: str) -> Record | None:
+        """The document as it is now, or None."""
+        ...
+
+    def put(self, kind: str, name: str, document: Mapping[str, Any], *, after: int) -> bool:
+        """Keep `document` as version `after + 1` if the present version is `after` (0: none). Whether it was."""
+        ...
+
+    def named(self, kind: str, prefix: str = "") -> Iterator[Record]:
+        """All documents of a kind whose names begin with `prefix`, ascending by name."""
+        ...
+
+    def spend(self, name: str, amount: int, limit: int) -> bool:
+        """Add to a counter unless that would take it over `limit`; whether it was added. Atomic."""
         ...
