@@ -30,6 +30,7 @@ import phonenumbers
 import pyarrow as pa
 import pyarrow.csv
 
+from contact_sanitizer.embedded.registry import SqliteRegistry
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.policy import parse_policy
 from contact_sanitizer.protection.blocks import digits_of
@@ -183,7 +184,8 @@ def people_of(cases: Sequence[Case], country: Country, size: int) -> People:
 def fill(cases: Sequence[Case], country: Country, size: int) -> None:
     """A home whose registry holds the consents and refusals of these people, and the naive script's sets."""
     people, workspace = people_of(cases, country, size), Workspace.open(cases[0].home)
-    keyring, everyone = workspace.keyring, people.everyone
+    keyring, registry, everyone = workspace.keyring, workspace.registry, people.everyone
+    assert isinstance(registry, SqliteRegistry)  # noqa: S101 - the home's registry, which loads in bulk
     model = ConsentEvent(
         bytes(16),
         ConsentStatus.GRANTED,
@@ -194,7 +196,7 @@ def fill(cases: Sequence[Case], country: Country, size: int) -> None:
         RECORDED_AT,
         source="bench",
     )
-    workspace.registry.record_bulk_consents(
+    registry.record_bulk_consents(
         subjects(everyone, keyring), lambda start, stop: seal_numbers(everyone[start:stop], keyring), model
     )
     opted_out, added = SuppressionReason.OPTED_OUT, SuppressionAct.ADDED
@@ -203,7 +205,7 @@ def fill(cases: Sequence[Case], country: Country, size: int) -> None:
         for subject in subjects(people.refused, keyring)
     ]
     for start in range(0, len(events), 10_000):
-        workspace.registry.record(events[start : start + 10_000])
+        registry.record(events[start : start + 10_000])
     write_sets(cases[0].home, people)
 
 

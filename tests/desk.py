@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.policy import Policy, parse_policy
 from contact_sanitizer.policy_text import DEFAULT_POLICY
@@ -45,6 +46,12 @@ def workspace(folder: Path, now: int = NOW) -> Workspace:
     opened = Workspace.open(folder, clock=lambda: now, randomness=randomness, principal="tester")
     OPENED.append(opened)
     return opened
+
+
+def home_of(place: Workspace) -> HomeWorld:
+    """The home that a workspace stands in."""
+    assert isinstance(place.world, HomeWorld)
+    return place.world
 
 
 def agree(place: Workspace, phones: Iterable[str]) -> None:
@@ -92,4 +99,5 @@ def run(
     place: Workspace, upload: Path, rules: Policy | None = None, out: Path | None = None, workers: int = 0
 ) -> Result:
     """Sanitize a list."""
-    return Result(*place.sanitize(upload, rules or policy(), out, workers=workers))
+    manifest, where = place.sanitize(upload, rules or policy(), out, workers=workers)
+    return Result(manifest, Path(where))

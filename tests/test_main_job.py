@@ -9,7 +9,7 @@ from contact_sanitizer.errors import ContactSanitizerError, IntakeError, Registr
 from contact_sanitizer.protection.tokens import TokenOpener
 from contact_sanitizer.registering.imports import BlockDefaults, ConsentDefaults
 from contact_sanitizer.screening.suppression import SuppressionReason
-from desk import KEEPING, NOW, TERMS, agree, policy, run, workspace, write_csv
+from desk import KEEPING, NOW, TERMS, agree, home_of, policy, run, workspace, write_csv
 
 ANA, BEN, CLEO = "13812345678", "13912345679", "15012345670"
 
@@ -241,7 +241,7 @@ def test_a_failed_run_is_in_the_audit_log_with_its_code_and_leaves_no_list(tmp_p
     upload.write_bytes(b"phone\n\xff\xfe\xff\n")
     with pytest.raises(ContactSanitizerError):
         run(place, upload, out=tmp_path / "out")
-    events = [json.loads(line) for line in place.audit.lines()]
+    events = [json.loads(line) for line in home_of(place).audit.lines()]
     assert [event["api"]["operation"] for event in events] == ["home.created", "list.started", "list.failed"]
     assert events[-1]["unmapped"]["code"]
     assert list((tmp_path / "out").iterdir()) == []
@@ -250,8 +250,8 @@ def test_a_failed_run_is_in_the_audit_log_with_its_code_and_leaves_no_list(tmp_p
 def test_events_come_before_their_effects(tmp_path: Path) -> None:
     place = workspace(tmp_path / "home")
     upload = write_csv(tmp_path / "l.csv", [["手机号", "x"], [ANA, ""]])
-    place.home.audit.unlink()
-    place.home.audit.mkdir()
+    home_of(place).home.audit.unlink()
+    home_of(place).home.audit.mkdir()
     with pytest.raises(ContactSanitizerError, match="audit_unwritable"):
         run(place, upload, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

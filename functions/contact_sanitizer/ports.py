@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -11,9 +12,12 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from contact_sanitizer.audit.events import Action
 from contact_sanitizer.audit.events import Event as AuditEvent
+from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.outputs.digesting import DigestingFile
+from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.screening.recording import (
     Candidates,
     Event,
@@ -56,8 +60,11 @@ class Screening(Protocol):
 class Registry(Protocol):
     """Consents and suppressions of one tenant. Every fault is a `RegistryError`."""
 
-    def screening(self, rule: Rule, now: int) -> Screening:
-        """A view for one job; raises `RegistryError("register_stale")` where a register is too old."""
+    def screening(self, rule: Rule, now: int, change: int | None = None) -> Screening:
+        """A view for one job, pinned at `change` (None: the present change number).
+
+        Raises `RegistryError("register_stale")` where a register is too old.
+        """
         ...
 
     def record(self, events: Sequence[Event], mark: ImportMark | None = None) -> Recorded:
@@ -97,6 +104,78 @@ class ListSink(Protocol):
         """Make the list visible whole, written only if absent."""
         ...
 
+    def __enter__(self) -> Self:
+        """Itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Removes what was not published."""
+        ...
+
+
+class ListShelf(Protocol):
+    """Where lists are made and found, each whole or not at all."""
+
+    @property
+    def place(self) -> str:
+        """Its name, by which the same world finds it again."""
+        ...
+
+    def begin(self, list_id: ListId) -> ListSink:
+        """A new list; `OutputError` (`list_exists`) where there is one of that id already."""
+        ...
+
+    def manifest(self, list_id: ListId) -> bytes | None:
+        """The manifest of a finished list; None where there is none."""
+        ...
+
+    def file(self, list_id: ListId, name: str) -> Source:
+        """One file of a finished list."""
+        ...
+
+    def where(self, list_id: ListId) -> str:
+        """Where a person finds the list."""
+        ...
+
+
+class KeyStore(Protocol):
+    """One tenant's keyring, wherever it is kept. Every fault is a `KeyringError`, and nothing was used."""
+
+    @property
+    def where(self) -> str:
+        """Where a person finds it, to back it up."""
+        ...
+
+    def load(self) -> Keyring:
+        """The keyring as it is now."""
+        ...
+
+    def create(self, tenant: str, now: datetime, random_bytes: Callable[[int], bytes]) -> Keyring:
+        """A new keyring of one key, kept; refused where there is one."""
+        ...
+
+    def rotate(self, now: datetime, random_bytes: Callable[[int], bytes]) -> Keyring:
+        """The keyring with a new primary key, kept; the old keys still open what they made."""
+        ...
+
+    def destroy(self, key_id: int) -> Keyring:
+        """The keyring without that key, kept; what it made opens no more."""
+        ...
+
+
+class ReplyKeeper(Protocol):
+    """Keeps replies that nobody understood, for a person to read."""
+
+    def keep_reply(self, subject: bytes, sealed: bytes, recorded_at: int) -> int:
+        """Keep one, its text sealed; returns its number."""
+        ...
+
+
+class TenantRegistry(Registry, ReplyKeeper, Protocol):
+    """All that a tenant's registry does."""
+
 
 class AuditLog(Protocol):
     """Where events go before their effects."""
@@ -106,12 +185,20 @@ class AuditLog(Protocol):
         ...
 
 
+class Announce(Protocol):
+    """Writes an audit event; what it announces may happen once this has returned."""
+
+    def __call__(self, action: Action, **particulars: Any) -> object:
+        """Write it, or raise `AuditError`."""
+        ...
+
+
 State = Literal["making", "made", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ListEntry:
-    """One list: its state, its policy's name, where it lies, and its rows by outcome once it is made."""
+    """One list: its state, its policy's name, its shelf's place, and its rows by outcome once it is made."""
 
     list_id: str
     tenant: str
@@ -183,7 +270,7 @@ class Records(Protocol):
         ...
 
     def put(self, kind: str, name: str, document: Mapping[str, Any], *, after: int) -> bool:
-        """Keep `document` as version `after + 1` if the present version is `after` (0: none). Whether it was."""
+        """Keep it as version `after + 1` where `after` is the present one (0: none); whether it was kept."""
         ...
 
     def named(self, kind: str, prefix: str = "") -> Iterator[Record]:
@@ -192,4 +279,36 @@ class Records(Protocol):
 
     def spend(self, name: str, amount: int, limit: int) -> bool:
         """Add to a counter unless that would take it over `limit`; whether it was added. Atomic."""
+        ...
+
+
+class World(Protocol):
+    """Where one tenant's things are: a home folder, or a stack in the cloud."""
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log, one for all tenants."""
+        ...
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Which lists were made."""
+        ...
+
+    @property
+    def keys(self) -> KeyStore:
+        """The tenant's keyring."""
+        ...
+
+    @property
+    def registry(self) -> TenantRegistry:
+        """The tenant's consents and suppressions."""
+        ...
+
+    def shelf(self, place: str | None) -> ListShelf:
+        """Where lists go: `place`, or the world's own."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what was opened."""
         ...

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.consentcells import ConsentCell
 from contact_sanitizer.intake.headers import known_role
 from contact_sanitizer.intake.limits import Limits
-from contact_sanitizer.intake.listfile import ColumnWish, ListFile, ReadOptions, open_list
+from contact_sanitizer.intake.listfile import ColumnWish, ListFile, ListSource, ReadOptions, open_list
 from contact_sanitizer.job import Job, Tools
 from contact_sanitizer.outputs.listfiles import ListFiles
 from contact_sanitizer.outputs.manifest import Counts, Manifest, OutputFile, Upload, Warned, counts_of
@@ -53,7 +52,7 @@ WARNINGS: Final = {
 }
 
 
-def sanitize(upload: Path, job: Job, tools: Tools, sink: ListSink) -> Manifest:
+def sanitize(upload: ListSource, job: Job, tools: Tools, sink: ListSink) -> Manifest:
     """Make the list of `upload` in `sink`, all but published, and return its manifest.
 
     Promises: every record of the file is in exactly one outcome; the same upload, policy, keys, registry
@@ -67,7 +66,7 @@ def sanitize(upload: Path, job: Job, tools: Tools, sink: ListSink) -> Manifest:
         return _make(upload, job, tools, sink, refusals)
 
 
-def _make(upload: Path, job: Job, tools: Tools, sink: ListSink, refusals: InFileRefusals) -> Manifest:
+def _make(upload: ListSource, job: Job, tools: Tools, sink: ListSink, refusals: InFileRefusals) -> Manifest:
     """One reading of the file, from cells to written files; raises `LateRefusal`."""
     policy, digest = job.policy, UploadDigest(tools.keyring)
     with (

@@ -1,4 +1,4 @@
-"""The composition root: open a home, get the use cases.
+"""The composition root: open a home or a stack, get the use cases.
 
 Everything that a use case needs from the world is put together here and nowhere else: where things lie,
 what time it is, where randomness comes from, who is at work.
@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,22 +20,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
-from contact_sanitizer.embedded.auditlog import AuditFile
-from contact_sanitizer.embedded.catalogue import CatalogueFolder
-from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, open_home
-from contact_sanitizer.embedded.keyfile import KeyFile
-from contact_sanitizer.embedded.listfolder import ListFolder
-from contact_sanitizer.embedded.registry import SqliteRegistry
-from contact_sanitizer.errors import ContactSanitizerError, IntakeError
+from contact_sanitizer.embedded.world import HomeWorld
+from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.limits import Limits
-from contact_sanitizer.intake.raw import RawFile
+from contact_sanitizer.intake.raw import ListSource, RawFile
 from contact_sanitizer.job import Job, Meter, Tools, no_meter
 from contact_sanitizer.listid import ListId, sortable_id
+from contact_sanitizer.making import ListOffice, make_list
 from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.ports import ListEntry, State
+from contact_sanitizer.ports import Catalogue, ListEntry, ListShelf, TenantRegistry, World
 from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
@@ -50,7 +46,6 @@ from contact_sanitizer.registering.imports import (
     import_blocklist,
     import_consents,
 )
-from contact_sanitizer.sanitize import sanitize
 from contact_sanitizer.screening.foreign import HashContract
 
 if TYPE_CHECKING:
@@ -87,19 +82,22 @@ class HashedList:
 
 @dataclass
 class Workspace:
-    """A home folder and one tenant in it, opened for one command."""
+    """One tenant's world, opened for one command or one request, and the use cases in it."""
 
-    home: Home
+    world: World
     tenant: str
     clock: Callable[[], int] = system_clock
     randomness: Callable[[int], bytes] = os.urandom
     principal: str = field(default_factory=login_name)
 
     @classmethod
-    def open(cls, root: Path, tenant: str = "default", **world: Any) -> Workspace:
+    def open(cls, root: Path, tenant: str = "default", **circumstances: Any) -> Workspace:
         """The workspace of a tenant in the home at `root`; both are made where they are missing."""
-        workspace = cls(open_home(root), tenant, **world)
-        workspace._make_tenant()
+        world = HomeWorld.open(root, tenant)
+        workspace = cls(world, tenant, **circumstances)
+        if not world.has_tenant:
+            workspace.record(Action.HOME_CREATED)
+            world.make_tenant(workspace._moment(), workspace.randomness)
         return workspace
 
     @cached_property
@@ -108,29 +106,23 @@ class Workspace:
         return self.new_id()
 
     @cached_property
-    def audit(self) -> AuditFile:
-        """The home's audit log."""
-        return AuditFile(self.home.audit)
-
-    @cached_property
-    def catalogue(self) -> CatalogueFolder:
-        """Which lists were made."""
-        return CatalogueFolder(self.home.catalogue)
-
-    @property
-    def places(self) -> TenantFolder:
-        """Where this tenant's things lie."""
-        return self.home.tenant(self.tenant)
-
-    @cached_property
     def keyring(self) -> Keyring:
         """The tenant's keys."""
-        return KeyFile(self.places.keys).load()
+        return self.world.keys.load()
 
-    @cached_property
-    def registry(self) -> SqliteRegistry:
+    @property
+    def registry(self) -> TenantRegistry:
         """The tenant's consents and suppressions."""
-        return SqliteRegistry.open(self.places.registry, self.places.snapshots)
+        return self.world.registry
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Which lists were made."""
+        return self.world.catalogue
+
+    def shelf_of(self, entry: ListEntry) -> ListShelf:
+        """Where a list that was entered in the catalogue is."""
+        return self.world.shelf(entry.place)
 
     def new_id(self) -> ListId:
         """A fresh sortable id."""
@@ -139,7 +131,7 @@ class Workspace:
     def record(self, action: Action, *, outcome: Outcome = Outcome.BEGUN, **particulars: Any) -> None:
         """Write one audit event; what it announces may happen once this has returned."""
         common = (self.clock(), self.principal, self.tenant, self.correlation)
-        self.audit.append(Event(action, outcome, *common, **particulars))
+        self.world.audit.append(Event(action, outcome, *common, **particulars))
 
     def desk(self, region: str, actor: str | None = None) -> Desk:
         """The desk for acts on one person, in the name of `actor` or of whoever is logged in."""
@@ -147,7 +139,12 @@ class Workspace:
         return Desk(self.registry, self.keyring, self.record, actor or self.principal, now, region)
 
     def import_consents(
-        self, source: Path, defaults: ConsentDefaults, region: str, on_row: OnRow, actor: str | None = None
+        self,
+        source: ListSource,
+        defaults: ConsentDefaults,
+        region: str,
+        on_row: OnRow,
+        actor: str | None = None,
     ) -> ImportReport:
         """Record the consents and withdrawals of a file; announced before the first row."""
         tools = self._import_tools(source, region, on_row, actor)
@@ -156,7 +153,7 @@ class Workspace:
 
     def import_blocks(
         self,
-        source: Path,
+        source: ListSource,
         defaults: BlockDefaults,
         region: str,
         on_row: OnRow,
@@ -179,7 +176,7 @@ class Workspace:
         contract = HashContract.named(hashed.contract) if hashed.contract else None
         return import_hashlist(source, tools, defaults, contract=contract, known_digits=known)
 
-    def _import_tools(self, source: Path, region: str, on_row: OnRow, actor: str | None) -> ImportTools:
+    def _import_tools(self, source: ListSource, region: str, on_row: OnRow, actor: str | None) -> ImportTools:
         digest = UploadDigest(self.keyring)
         with RawFile(source, Limits()) as raw:
             while content := raw.read(1 << 20):
@@ -196,9 +193,8 @@ class Workspace:
         )
 
     def close(self) -> None:
-        """Let go of the registry, where it was opened."""
-        if "registry" in self.__dict__:
-            self.registry.close()
+        """Let go of what the world has opened."""
+        self.world.close()
 
     def __enter__(self) -> Self:
         return self
@@ -211,68 +207,32 @@ class Workspace:
     def rotate_keys(self) -> Keyring:
         """Give the tenant a new primary key; the old ones still open what they made."""
         self.record(Action.KEY_ROTATED, key_ids=(self.keyring.primary.id,))
-        self.keyring = KeyFile(self.places.keys).rotate(self._moment(), self.randomness)
+        self.keyring = self.world.keys.rotate(self._moment(), self.randomness)
         return self.keyring
 
     def sanitize(
         self,
-        upload: Path,
+        upload: ListSource,
         policy: Policy,
         out: Path | None = None,
         progress: Callable[[int], None] = lambda _bytes: None,
         *,
         meter: Meter = no_meter,
         workers: int = 0,
-    ) -> tuple[Manifest, Path]:
-        """Run the main job and publish its list; returns the manifest and the list's folder.
+    ) -> tuple[Manifest, str]:
+        """Run the main job and publish its list; returns the manifest and where the list is.
 
         The list appears whole or not at all. Each run is announced and concluded in the audit log.
         """
         job = Job(self.new_id(), policy, self.clock())
-        normalizer = Normalizer(number_rules(policy))
-        tools = Tools(self.registry, self.keyring, normalizer, progress, meter, workers)
-        place = (out or self.home.lists).absolute()
-        purpose = plain_word(policy.consent.purpose)
-        about: dict[str, Any] = {"list_id": job.list_id, "policy": policy.sha256, "purpose": purpose}
-        self.record(Action.LIST_STARTED, **about)
-        try:
-            with ListFolder(place, job.list_id) as folder:
-                self._enter(job, place, "making")
-                manifest = replace(sanitize(upload, job, tools, folder), finished_at=self.clock())
-                self.record(Action.LIST_PUBLISHED, **about, **_published(manifest))
-                folder.publish(manifest.encode())
-        except BaseException as error:
-            code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
-            self.record(Action.LIST_FAILED, outcome=Outcome.FAILURE, **about, code=code)
-            self._enter(job, place, "failed")
-            raise
-        self._enter(job, place, "made", manifest)
-        return manifest, folder.place
-
-    def _enter(self, job: Job, place: Path, state: State, manifest: Manifest | None = None) -> None:
-        entry = ListEntry(
-            job.list_id, self.tenant, state, job.policy.name, job.started_at, str(place / job.list_id)
+        tools = Tools(self.registry, self.keyring, Normalizer(number_rules(policy)), progress, meter, workers)
+        shelf = self.world.shelf(str(out) if out else None)
+        return make_list(
+            upload, job, tools, ListOffice(self.tenant, shelf, self.catalogue, self.record, self.clock)
         )
-        if manifest:
-            counts = manifest.counts
-            entry = replace(
-                entry, rows=counts.rows, kept=counts.kept, dropped=counts.dropped, rejected=counts.rejected
-            )
-        self.catalogue.put(entry)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock() // 1000, UTC)
-
-    def _make_tenant(self) -> None:
-        if self.places.root.is_dir():
-            return
-        self.record(Action.HOME_CREATED)
-        make_tenant(self.places, self._fill_tenant)
-
-    def _fill_tenant(self, places: TenantFolder) -> None:
-        KeyFile(places.keys).create(self.tenant, self._moment(), self.randomness)
-        places.snapshots.mkdir(mode=0o700)
-        SqliteRegistry.open(places.registry, places.snapshots, create=True).close()
 
 
 @contextmanager
@@ -295,12 +255,3 @@ def number_rules(policy: Policy) -> NumberRules:
         allow_regions=frozenset(policy.allow_regions),
         placeholders=policy.placeholders == "reject",
     )
-
-
-def _published(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "counts": {"rows": manifest.counts.rows, "kept": manifest.counts.kept, **manifest.counts.by_reason},
-        "key_ids": (manifest.keys["primary"],),
-        "registry_change": manifest.registry_as_of["change"],
-        "digests": {output.name.partition(".")[0]: output.sha256 for output in manifest.outputs},
-    }

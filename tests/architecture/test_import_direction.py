@@ -22,14 +22,15 @@ ALLOWED: dict[str, set[str]] = {
     "policy": FOUNDATION,
     **{step: FOUNDATION | set(STEPS[: number + 1]) for number, step in enumerate(STEPS)},
     "audit": FOUNDATION | {"audit"},
-    "ports": FOUNDATION | {"screening", "outputs", "audit"},
+    "ports": FOUNDATION | {"intake", "screening", "protection", "outputs", "audit"},
     "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
     "job": FOUNDATION | {*STEPS, "ports"},
     "batches": FOUNDATION | {*STEPS, "ports", "job"},
     "sanitize": FOUNDATION | {*STEPS, "audit", "ports", "job", "batches"},
+    "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
-    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "sanitize", *USE_CASES, "embedded"},
-    "cli": FOUNDATION | {*STEPS, "audit", "ports", "sanitize", *USE_CASES, "workspace", "cli"},
+    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded"},
+    "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, "workspace", "cli"},
 }
 NO_STEP_MAY_USE = {"os.environ", "time", "random", "secrets", "socket", "boto3", "botocore", "urllib.request"}
 

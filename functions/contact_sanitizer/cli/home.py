@@ -23,7 +23,7 @@ def init(context: click.Context) -> None:
         document,
         lambda: click.echo(
             f"home {home} is ready for tenant {workspace.tenant}.\n"
-            f"Back up {workspace.places.keys}: without it no token can ever be redeemed."
+            f"Back up {workspace.world.keys.where}: without it no token can ever be redeemed."
         ),
     )
 

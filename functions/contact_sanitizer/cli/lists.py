@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,9 +10,9 @@ import click
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.errors import OutputError
-from contact_sanitizer.listid import parse_list_id
+from contact_sanitizer.listid import ListId, parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
-from contact_sanitizer.ports import ListEntry
+from contact_sanitizer.ports import ListEntry, ListShelf
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -24,7 +23,8 @@ def lists(context: click.Context) -> None:
         return
     workspace = open_workspace(context)
     entries = [entry for entry in workspace.catalogue.entries() if entry.tenant == workspace.tenant]
-    emit(context, {"lists": [_document(entry) for entry in entries]}, lambda: _print(entries))
+    documents = [_document(entry, workspace.shelf_of(entry)) for entry in entries]
+    emit(context, {"lists": documents}, lambda: _print(documents))
 
 
 @lists.command()
@@ -37,32 +37,28 @@ def show(context: click.Context, list_id: str) -> None:
     entry = workspace.catalogue.get(known) if known else None
     if entry is None or entry.tenant != workspace.tenant:
         raise OutputError("list_unknown", "no list of that id was made here")
-    manifest = _manifest(entry)
+    manifest = _manifest(workspace.shelf_of(entry), entry)
     emit(context, manifest, lambda: click.echo(json.dumps(manifest, ensure_ascii=False, indent=2)))
 
 
-def _manifest(entry: ListEntry) -> dict[str, Any]:
+def _manifest(shelf: ListShelf, entry: ListEntry) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads((Path(entry.place) / "manifest.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        document: dict[str, Any] = json.loads(shelf.manifest(ListId(entry.list_id)) or b"")
+    except (ValueError, RecursionError):
         raise OutputError("list_unknown", "that list was not finished, or is no longer there") from None
     return document
 
 
-def _state(entry: ListEntry) -> str:
-    """A list whose manifest is there is made, whatever was written down before a crash; and the reverse."""
-    if (Path(entry.place) / "manifest.json").is_file():
-        return "made"
-    return "gone" if entry.state == "made" else entry.state
-
-
-def _document(entry: ListEntry) -> dict[str, Any]:
+def _document(entry: ListEntry, shelf: ListShelf) -> dict[str, Any]:
+    list_id = ListId(entry.list_id)
+    # A list whose manifest is there is made, whatever was written down before a crash; and the reverse.
+    made, otherwise = shelf.manifest(list_id) is not None, "gone" if entry.state == "made" else entry.state
     return {
         "list_id": entry.list_id,
-        "state": _state(entry),
+        "state": "made" if made else otherwise,
         "policy": entry.policy,
         "started_at": rfc3339(entry.started_at),
-        "place": entry.place,
+        "place": shelf.where(list_id),
         "counts": {
             "rows": entry.rows,
             "kept": entry.kept,
@@ -72,11 +68,13 @@ def _document(entry: ListEntry) -> dict[str, Any]:
     }
 
 
-def _print(entries: list[ListEntry]) -> None:
-    if not entries:
+def _print(documents: list[dict[str, Any]]) -> None:
+    if not documents:
         click.echo("No list was made yet: see 'run --help'.")
-    for entry in entries:
-        counts = f"{entry.rows:>11,} rows {entry.kept:>11,} kept" if entry.state == "made" else ""
+    for document in documents:
+        rows, kept = document["counts"]["rows"], document["counts"]["kept"]
+        counts = f"{rows:>11,} rows {kept:>11,} kept" if rows else ""
         click.echo(
-            f"{entry.list_id}  {rfc3339(entry.started_at)}  {_state(entry):7} {entry.policy:16} {counts}"
+            f"{document['list_id']}  {document['started_at']}  {document['state']:7}"
+            f" {document['policy']:16} {counts}"
         )

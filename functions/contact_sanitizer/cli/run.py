@@ -86,7 +86,7 @@ def progress_bar(file: Path) -> Iterator[Callable[[int], None]]:
         bar.stop()
 
 
-def print_summary(manifest: Manifest, place: Path) -> None:
+def print_summary(manifest: Manifest, place: str) -> None:
     """What became of the rows, why, and where everything lies."""
     from rich.console import Console  # noqa: PLC0415 - `--json` needs no table
     from rich.table import Table  # noqa: PLC0415 - as above

@@ -30,6 +30,11 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def where(self) -> str:
+        """The file."""
+        return str(self._path)
+
     def create(
         self, tenant: str, now: datetime, random_bytes: Callable[[int], bytes] = os.urandom
     ) -> Keyring:

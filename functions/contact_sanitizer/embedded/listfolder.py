@@ -11,13 +11,48 @@ import fcntl
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from contact_sanitizer.embedded.home import sync_folder
 from contact_sanitizer.errors import OutputError
+from contact_sanitizer.intake.raw import LocalFile
+from contact_sanitizer.listid import ListId
 from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
+
+
+@dataclass(frozen=True, slots=True)
+class ListFolders:
+    """Implements `ports.ListShelf` on a folder: a folder a list."""
+
+    root: Path
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def begin(self, list_id: ListId) -> ListFolder:
+        """A new list; `OutputError` (`list_exists`, `out_unwritable`) where none can be made."""
+        return ListFolder(self.root, list_id)
+
+    def manifest(self, list_id: ListId) -> bytes | None:
+        """The manifest of a finished list; None where there is none."""
+        try:
+            return (self.root / list_id / MANIFEST).read_bytes()
+        except OSError:
+            return None
+
+    def file(self, list_id: ListId, name: str) -> LocalFile:
+        """One file of a finished list."""
+        return LocalFile(self.root / list_id / name)
+
+    def where(self, list_id: ListId) -> str:
+        """The list's folder."""
+        return str(self.root / list_id)
+
 
 _PARTIAL = re.compile(r"\.[0-9A-HJKMNP-TV-Z]{26}\.partial\Z")
 MANIFEST = "manifest.json"

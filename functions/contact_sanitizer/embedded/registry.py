@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -102,13 +102,15 @@ class SqliteRegistry:
         """Closes the file; every later call raises `RegistryError("registry_unavailable")`."""
         self._db.close()
 
-    def screening(self, rule: Rule, now: int) -> SqliteScreening:
-        """A view for one job, pinned at the present change number; see `ports.Registry.screening`."""
+    def screening(self, rule: Rule, now: int, change: int | None = None) -> SqliteScreening:
+        """A view for one job, pinned at a change number; see `ports.Registry.screening`."""
         if not 0 <= now < FOREVER:
             raise RegistryError("rule_refused", "A list is screened at a moment between 1970 and 2106.")
         with schema.faults():
             standing = self._standing()
             rule.require_fresh(standing.loaded_at, now)
+            if change is not None:
+                standing = replace(standing, change=min(change, standing.change))
             return SqliteScreening(self._db, self._shelf, rule, now, standing)
 
     def record(self, events: Sequence[Event], mark: ImportMark | None = None) -> Recorded:

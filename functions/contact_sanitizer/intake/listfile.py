@@ -12,7 +12,7 @@ from contact_sanitizer.intake.columns import ColumnSeen, ColumnWish, FileDescrip
 from contact_sanitizer.intake.formats import Opened, ReadOptions, open_format
 from contact_sanitizer.intake.layout import Layout, decide_layout, survey_layout
 from contact_sanitizer.intake.limits import Limits
-from contact_sanitizer.intake.raw import Observer, RawFile
+from contact_sanitizer.intake.raw import ListSource, Observer, RawFile, source_of
 from contact_sanitizer.policy_words import Role
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "FileDescription",
     "Limits",
     "ListFile",
+    "ListSource",
     "ReadOptions",
     "Role",
     "inspect_list",
@@ -97,14 +98,14 @@ class ListFile:
 
 
 def open_list(
-    path: Path, wishes: Sequence[ColumnWish], options: ReadOptions, observe: Observer | None = None
+    source: ListSource, wishes: Sequence[ColumnWish], options: ReadOptions, observe: Observer | None = None
 ) -> ListFile:
     """The list in a file, its columns bound to the wishes.
 
     `observe` sees every byte of the file on disk once, in order, by the time the last batch is out.
     Raises `IntakeError`: any of its codes.
     """
-    raw = RawFile(path, options.limits, observe)
+    raw = RawFile(source, options.limits, observe)
     try:
         opened = open_format(raw, wishes, options)
         reader = opened.reader
@@ -112,10 +113,10 @@ def open_list(
     except BaseException:
         raw.close()
         raise
-    return ListFile(raw, opened, layout, path.name)
+    return ListFile(raw, opened, layout, source_of(source).name)
 
 
-def inspect_list(path: Path, options: ReadOptions) -> FileDescription:
+def inspect_list(source: ListSource, options: ReadOptions) -> FileDescription:
     """What a file is and the role guessed for each column, from its beginning alone; holds no cell.
 
     Raises `IntakeError` where the file cannot be read at all; a missing or second phone column is no
@@ -125,7 +126,7 @@ def inspect_list(path: Path, options: ReadOptions) -> FileDescription:
         ColumnWish("phone", Role.PHONE, optional=True),
         ColumnWish("consent", Role.CONSENT, optional=True),
     )
-    with RawFile(path, options.limits) as raw:
+    with RawFile(source, options.limits) as raw:
         opened = open_format(raw, wishes, options)
         layout = survey_layout(opened.reader.sample, options.limits, named=opened.reader.named)
         return _describe(raw, opened, layout)

@@ -1,10 +1,11 @@
-"""The bytes of a file as they lie on disk, each seen once by whoever watches."""
+"""The bytes of a list as they are kept, each seen once by whoever watches."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -25,19 +26,59 @@ class ByteStream(Protocol):
         """At most `size` bytes, at least one before the end, none at the end."""
 
 
+class Source(Protocol):
+    """Where a list's bytes are: a file, an object in a store. Opened anew for each reading."""
+
+    @property
+    def name(self) -> str:
+        """What it is called; only its ending is looked at."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """The bytes from their beginning, unbuffered and seekable, the same at each opening.
+
+        Raises `IntakeError` (`file_missing`, `file_unreadable`), here and while they are read.
+        """
+        ...
+
+
+ListSource = Path | Source
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LocalFile:
+    """A regular file on this machine; implements `Source`."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def open(self) -> BinaryIO:
+        """The file; whatever is no regular one is refused."""
+        return _open(self.path)
+
+
+def source_of(source: ListSource) -> Source:
+    """A path as a source; a source as it is."""
+    return LocalFile(source) if isinstance(source, Path) else source
+
+
 class RawFile:
-    """One regular file, opened for reading; `size` is its length when it was opened.
+    """One source of bytes, opened for reading; `size` is its length when it was opened.
 
     Raises from every method: `file_unreadable` where the disk fails, `limit_bytes` where more comes out
     than the limit, `file_empty` for a file of no bytes.
     """
 
-    def __init__(self, path: Path, limits: Limits, observe: Observer | None = None) -> None:
+    def __init__(self, source: ListSource, limits: Limits, observe: Observer | None = None) -> None:
         self._limits = limits
         self._observe = observe
-        self._file = _open(path)
+        self._file = source_of(source).open()
         try:
-            self.size = _regular_size(self._file)
+            self.size = _size(self._file)
             limits.check_bytes(self.size)
         except IntakeError:
             self._file.close()
@@ -118,8 +159,12 @@ def _open(path: Path) -> BinaryIO:
     return os.fdopen(handle, "rb", buffering=0)
 
 
-def _regular_size(file: BinaryIO) -> int:
-    size = os.fstat(file.fileno()).st_size
+def _size(file: BinaryIO) -> int:
+    try:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+    except OSError:
+        raise _unreadable() from None
     if not size:
         raise IntakeError("file_empty", "the file has no bytes")
     return size

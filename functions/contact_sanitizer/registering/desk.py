@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -17,7 +16,7 @@ from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.ports import Registry
+from contact_sanitizer.ports import Announce, Registry, ReplyKeeper
 from contact_sanitizer.protection.columns import ColumnContext, encrypt_cells
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
@@ -33,22 +32,6 @@ from contact_sanitizer.screening.suppression import (
     SuppressionReason,
     same_person,
 )
-
-
-class ReplyKeeper(Protocol):
-    """Keeps replies that nobody understood, for a person to read."""
-
-    def keep_reply(self, subject: bytes, sealed: bytes, recorded_at: int) -> int:
-        """Keep one, its text sealed; returns its number."""
-        ...
-
-
-class Announce(Protocol):
-    """Writes an audit event; what it announces may happen once this has returned."""
-
-    def __call__(self, action: Action, **particulars: Any) -> object:
-        """Write it, or raise `AuditError`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)

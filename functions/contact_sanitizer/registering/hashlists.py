@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from contact_sanitizer.errors import IntakeError, RegistryError
 from contact_sanitizer.intake.batch import CellBatch
-from contact_sanitizer.intake.listfile import ColumnWish, open_list
+from contact_sanitizer.intake.listfile import ColumnWish, ListSource, open_list
+from contact_sanitizer.intake.raw import source_of
 from contact_sanitizer.registering.imports import (
     BlockDefaults,
     Draft,
@@ -26,7 +27,7 @@ _LONGEST_LINE: Final = 200
 
 
 def import_hashlist(
-    path: Path,
+    source: ListSource,
     tools: ImportTools,
     defaults: BlockDefaults,
     *,
@@ -42,12 +43,12 @@ def import_hashlist(
     """
     if not known_digits and contract is None:
         raise RegistryError("contract_unknown", "A hashed list needs its contract or a number that it holds.")
-    proven = prove_contract(_digests(path, tools), known_digits) if known_digits else None
+    proven = prove_contract(_digests(source, tools), known_digits) if known_digits else None
     if contract is not None and proven not in {None, contract}:
         raise RegistryError("contract_unproven", "The known number is on the list under another contract.")
     used = proven or contract
     assert used is not None  # noqa: S101 - one of both is there, as checked above
-    drafts = _drafts(_lines(path, tools, defaults), used, tools)
+    drafts = _drafts(_lines(source, tools, defaults), used, tools)
     warnings = {} if proven else {"contract_unproven": 1}
     return record_drafts("hashes", drafts, tools, repr(defaults), warnings=warnings, contract=used.word)
 
@@ -66,21 +67,23 @@ def _drafts(
             yield Draft(row, refusal=str(error))
 
 
-def _digests(path: Path, tools: ImportTools) -> Iterator[bytes]:
-    for _, cells in _lines(path, tools, BlockDefaults()):
+def _digests(source: ListSource, tools: ImportTools) -> Iterator[bytes]:
+    for _, cells in _lines(source, tools, BlockDefaults()):
         if digest := read_digest(cells["hash"]):
             yield digest
 
 
-def _lines(path: Path, tools: ImportTools, defaults: BlockDefaults) -> Iterator[tuple[int, dict[str, str]]]:
+def _lines(
+    source: ListSource, tools: ImportTools, defaults: BlockDefaults
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Each record's number, hash, scope, reason and source."""
-    if _is_plain(path):
-        yield from _plain_lines(path, defaults)
+    if _is_plain(source):
+        yield from _plain_lines(source, defaults)
         return
     names = ("scope", "reason", "source")
     wishes = [ColumnWish("hash", headers=_HEADERS), *(ColumnWish(name, optional=True) for name in names)]
-    with open_list(path, wishes, tools.options) as source:
-        for batch in source.batches():
+    with open_list(source, wishes, tools.options) as file:
+        for batch in file.batches():
             yield from _records(batch, defaults)
 
 
@@ -92,25 +95,23 @@ def _records(batch: CellBatch, defaults: BlockDefaults) -> Iterator[tuple[int, d
         yield record, {"hash": cells["hash"], **named}
 
 
-def _plain_lines(path: Path, defaults: BlockDefaults) -> Iterator[tuple[int, dict[str, str]]]:
+def _plain_lines(source: ListSource, defaults: BlockDefaults) -> Iterator[tuple[int, dict[str, str]]]:
     common = {"scope": defaults.scope, "reason": defaults.reason, "source": defaults.source}
-    for number, line in enumerate(_short_lines(path), 1):
+    for number, line in enumerate(_short_lines(source), 1):
         if line:
             yield number, {"hash": line, **common}
 
 
-def _is_plain(path: Path) -> bool:
+def _is_plain(source: ListSource) -> bool:
     """Whether the first line that is not blank is a hash and nothing else."""
-    return read_digest(next(filter(None, _short_lines(path)), "")) is not None
+    return read_digest(next(filter(None, _short_lines(source)), "")) is not None
 
 
-def _short_lines(path: Path) -> Iterator[str]:
+def _short_lines(source: ListSource) -> Iterator[str]:
     """The lines of a file, each cut short: no hash is longer."""
     try:
-        with path.open("rb") as file:
+        with io.BufferedReader(cast("io.RawIOBase", source_of(source).open())) as file:
             while line := file.readline(_LONGEST_LINE):
                 yield line.decode("ascii", "replace").strip("\ufeff\ufffd \t\r\n")
-    except FileNotFoundError:
-        raise IntakeError("file_missing", "There is no such file.") from None
     except OSError:
         raise IntakeError("file_unreadable", "The file cannot be read.") from None

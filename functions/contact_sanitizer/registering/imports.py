@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +23,7 @@ from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes
 from contact_sanitizer.intake.dates import parse_moment
-from contact_sanitizer.intake.listfile import ColumnWish, ReadOptions, Role, open_list
+from contact_sanitizer.intake.listfile import ColumnWish, ListSource, ReadOptions, Role, open_list
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.ports import Registry
 from contact_sanitizer.reasons import Reason
@@ -123,7 +122,7 @@ class RowError(Exception):
     """A row that cannot be used; holds the reason's word and never leaves this package."""
 
 
-def import_consents(path: Path, tools: ImportTools, defaults: ConsentDefaults) -> ImportReport:
+def import_consents(source: ListSource, tools: ImportTools, defaults: ConsentDefaults) -> ImportReport:
     """Records the consents and withdrawals of a list.
 
     Columns: `phone` or `subject hash` (32 hex digits), `purpose`, `channel`, `sender`, `status`,
@@ -137,13 +136,13 @@ def import_consents(path: Path, tools: ImportTools, defaults: ConsentDefaults) -
         ColumnWish("subject hash", optional=True),
         *(ColumnWish(name, headers=(name, name.replace("_", " ")), optional=True) for name in names),
     ]
-    with open_list(path, wishes, tools.options) as source:
-        _require_key(source.bound)
-        drafts = _consent_drafts(source.batches(), tools, defaults)
-        return record_drafts("consents", drafts, tools, repr(defaults), warnings=source.warnings)
+    with open_list(source, wishes, tools.options) as file:
+        _require_key(file.bound)
+        drafts = _consent_drafts(file.batches(), tools, defaults)
+        return record_drafts("consents", drafts, tools, repr(defaults), warnings=file.warnings)
 
 
-def import_blocklist(path: Path, tools: ImportTools, defaults: BlockDefaults) -> ImportReport:
+def import_blocklist(source: ListSource, tools: ImportTools, defaults: BlockDefaults) -> ImportReport:
     """Records the entries of a blocklist.
 
     Columns: `phone`, `scope`, `reason`, `source`. A number that stands beside an opt-out note is blocked
@@ -152,9 +151,9 @@ def import_blocklist(path: Path, tools: ImportTools, defaults: BlockDefaults) ->
     _check_block_defaults(defaults)
     names = ("scope", "reason", "source")
     wishes = [ColumnWish("phone", Role.PHONE), *(ColumnWish(name, optional=True) for name in names)]
-    with open_list(path, wishes, tools.options) as source:
-        drafts = _block_drafts(source.batches(), tools, defaults)
-        return record_drafts("blocks", drafts, tools, repr(defaults), warnings=source.warnings)
+    with open_list(source, wishes, tools.options) as file:
+        drafts = _block_drafts(file.batches(), tools, defaults)
+        return record_drafts("blocks", drafts, tools, repr(defaults), warnings=file.warnings)
 
 
 def record_drafts(

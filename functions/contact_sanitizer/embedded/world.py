@@ -1,0 +1,80 @@
+"""A tenant's things in a home folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from contact_sanitizer.embedded.auditlog import AuditFile
+from contact_sanitizer.embedded.catalogue import CatalogueFolder
+from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, open_home
+from contact_sanitizer.embedded.keyfile import KeyFile
+from contact_sanitizer.embedded.listfolder import ListFolders
+from contact_sanitizer.embedded.registry import SqliteRegistry
+
+
+@dataclass
+class HomeWorld:
+    """Implements `ports.World` on a home folder; everything is opened when it is first used."""
+
+    home: Home
+    tenant: str
+
+    @classmethod
+    def open(cls, root: Path, tenant: str) -> HomeWorld:
+        """The world of a tenant in the home at `root`, which is made where it is missing."""
+        world = cls(open_home(root), tenant)
+        _ = world.places  # a name that is none is refused before anything is done in it
+        return world
+
+    @property
+    def places(self) -> TenantFolder:
+        """Where this tenant's things lie."""
+        return self.home.tenant(self.tenant)
+
+    @cached_property
+    def audit(self) -> AuditFile:
+        """The home's audit log."""
+        return AuditFile(self.home.audit)
+
+    @cached_property
+    def catalogue(self) -> CatalogueFolder:
+        """Which lists were made."""
+        return CatalogueFolder(self.home.catalogue)
+
+    @property
+    def keys(self) -> KeyFile:
+        """The tenant's keys."""
+        return KeyFile(self.places.keys)
+
+    @cached_property
+    def registry(self) -> SqliteRegistry:
+        """The tenant's consents and suppressions."""
+        return SqliteRegistry.open(self.places.registry, self.places.snapshots)
+
+    def shelf(self, place: str | None) -> ListFolders:
+        """Lists in the folder `place`, or in the home's own."""
+        return ListFolders(Path(place or self.home.lists).absolute())
+
+    @property
+    def has_tenant(self) -> bool:
+        """Whether the tenant was made."""
+        return self.places.root.is_dir()
+
+    def make_tenant(self, now: datetime, randomness: Callable[[int], bytes]) -> None:
+        """Make the tenant whole, with keys and a registry, where it is missing."""
+
+        def fill(places: TenantFolder) -> None:
+            KeyFile(places.keys).create(self.tenant, now, randomness)
+            places.snapshots.mkdir(mode=0o700)
+            SqliteRegistry.open(places.registry, places.snapshots, create=True).close()
+
+        make_tenant(self.places, fill)
+
+    def close(self) -> None:
+        """Let go of the registry, where it was opened."""
+        if "registry" in self.__dict__:
+            self.registry.close()
