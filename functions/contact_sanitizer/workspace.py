@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -136,9 +137,14 @@ class Workspace:
         """A fresh sortable id."""
         return sortable_id(self.clock(), self.randomness(10))
 
-    def record(self, action: Action, *, outcome: Outcome = Outcome.BEGUN, **particulars: Any) -> None:
-        """Write one audit event; what it announces may happen once this has returned."""
-        common = (self.clock(), self.principal, self.tenant, self.correlation)
+    def record(
+        self, action: Action, *, outcome: Outcome = Outcome.BEGUN, uid: str = "", **particulars: Any
+    ) -> None:
+        """Write one audit event; what it announces may happen once this has returned.
+
+        `uid`: the event's id where the same effect may be announced twice; else a new one.
+        """
+        common = (self.clock(), self.principal, self.tenant, self.correlation, uid or self.new_id())
         self.audit.append(Event(action, outcome, *common, **particulars))
 
     def desk(self, region: str, actor: str | None = None) -> Desk:
@@ -302,5 +308,8 @@ def _published(manifest: Manifest) -> dict[str, Any]:
         "counts": {"rows": manifest.counts.rows, "kept": manifest.counts.kept, **manifest.counts.by_reason},
         "key_ids": (manifest.keys["primary"],),
         "registry_change": manifest.registry_as_of["change"],
-        "digests": {output.name.partition(".")[0]: output.sha256 for output in manifest.outputs},
+        "digests": {
+            **{output.name.partition(".")[0]: output.sha256 for output in manifest.outputs},
+            "manifest": sha256(manifest.encode()).hexdigest(),
+        },
     }
