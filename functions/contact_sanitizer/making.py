@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
@@ -71,5 +72,8 @@ def _published(manifest: Manifest) -> dict[str, Any]:
         "counts": {"rows": manifest.counts.rows, "kept": manifest.counts.kept, **manifest.counts.by_reason},
         "key_ids": (manifest.keys["primary"],),
         "registry_change": manifest.registry_as_of["change"],
-        "digests": {output.name.partition(".")[0]: output.sha256 for output in manifest.outputs},
+        "digests": {
+            **{output.name.partition(".")[0]: output.sha256 for output in manifest.outputs},
+            "manifest": sha256(manifest.encode()).hexdigest(),
+        },
     }

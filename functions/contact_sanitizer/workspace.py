@@ -128,9 +128,14 @@ class Workspace:
         """A fresh sortable id."""
         return sortable_id(self.clock(), self.randomness(10))
 
-    def record(self, action: Action, *, outcome: Outcome = Outcome.BEGUN, **particulars: Any) -> None:
-        """Write one audit event; what it announces may happen once this has returned."""
-        common = (self.clock(), self.principal, self.tenant, self.correlation)
+    def record(
+        self, action: Action, *, outcome: Outcome = Outcome.BEGUN, uid: str = "", **particulars: Any
+    ) -> None:
+        """Write one audit event; what it announces may happen once this has returned.
+
+        `uid`: the event's id where the same effect may be announced twice; else a new one.
+        """
+        common = (self.clock(), self.principal, self.tenant, self.correlation, uid or self.new_id())
         self.world.audit.append(Event(action, outcome, *common, **particulars))
 
     def desk(self, region: str, actor: str | None = None) -> Desk:

@@ -11,7 +11,7 @@ from contact_sanitizer.embedded.auditlog import AuditFile
 from contact_sanitizer.errors import AuditError
 
 ID = "01KAKV2DC060RK4CSM6MV3EE1S"
-EVENT = Event(Action.LIST_STARTED, Outcome.BEGUN, 1_700_000_000_000, "ops", "default", ID)
+EVENT = Event(Action.LIST_STARTED, Outcome.BEGUN, 1_700_000_000_000, "ops", "default", ID, ID)
 
 
 def test_a_line_is_canonical_json_of_one_ocsf_object() -> None:
@@ -20,12 +20,16 @@ def test_a_line_is_canonical_json_of_one_ocsf_object() -> None:
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n" == line
-    assert document["class_uid"] == 6003
+    assert (document["class_uid"], document["activity_id"], document["type_uid"]) == (6003, 1, 600301)
+    assert document["metadata"]["uid"] == ID
     assert document["api"]["operation"] == "list.started"
     assert document["unmapped"] == {"counts": {"kept": 2}, "key_ids": [7], "list_id": ID}
 
 
-@pytest.mark.parametrize("name", ["principal", "tenant", "purpose", "channel", "scope", "code"])
+WORDS = ["principal", "tenant", "purpose", "channel", "scope", "code", "sender", "audience", "reason"]
+
+
+@pytest.mark.parametrize("name", WORDS)
 @pytest.mark.parametrize("value", ["13812345678", "+86 13812345678", "张三", "a\nb", "x" * 700])
 def test_a_word_that_could_be_personal_data_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match="audit event") as caught:
@@ -40,6 +44,27 @@ def test_counts_and_digests_are_checked_too() -> None:
         replace(EVENT, digests={"clean": "13812345678"})
     with pytest.raises(ValueError, match="id"):
         replace(EVENT, list_id="13812345678")
+
+
+REFUSED: dict[str, list[object]] = {
+    "uid": ["13812345678", ID.lower(), "", ID + "\n"],
+    "delivery_id": ["13812345678"],
+    "upload_id": ["list.csv"],
+    "policy": ["spring-sale"],
+    "person": ["13812345678", "+8613812345678", "AB" * 16, "ab" * 17],
+    "object_version": ["13812345678", "8613812345678" * 3, "list of 张三", "x" * 200],
+    "key_ids": [(-1,)],
+    "asked_at": [1 << 53],
+    "counts": [{"kept": -1}],
+    "digests": [{"13812345678": "0" * 64}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, value) for n, values in REFUSED.items() for value in values])
+def test_a_field_takes_its_own_kind_of_value_only(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=r"is|holds") as caught:
+        replace(EVENT, **{name: value})  # type: ignore[arg-type] # the field's name is the parameter
+    assert str(value) not in str(caught.value) or not value
 
 
 def test_there_is_no_field_for_text_of_a_list() -> None:
