@@ -297,7 +297,7 @@ def test_a_damaged_entry_of_the_catalogue_is_named_and_stops_no_run(
 @pytest.mark.parametrize("spoiled", [b"{", b"\xff", b"[" * 200_000])
 def test_a_damaged_manifest_is_no_list(spoiled: bytes, home: Path) -> None:
     (entry,) = (home / "catalogue").iterdir()
-    place = Path(json.loads(entry.read_bytes())["place"])
+    place = Path(json.loads(entry.read_bytes())["place"]) / entry.stem
     kept = (place / "manifest.json").read_bytes()
     (place / "manifest.json").write_bytes(spoiled)
     assert refused(home, "lists", "show", entry.stem) == "list_unknown"

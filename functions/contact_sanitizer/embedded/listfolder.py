@@ -59,35 +59,39 @@ MANIFEST = "manifest.json"
 
 
 class ListFolder:
-    """One list being made. A context manager: without `publish`, leaving it removes everything."""
+    """One list being made, as a context manager: entered it begins, left without `publish` nothing stays."""
 
     def __init__(self, out: Path, list_id: str) -> None:
+        self._out = out
         self._final = out / list_id
         self._partial = out / f".{list_id}.partial"
         self.scratch = self._partial / "scratch"
-        with writing_errors():
-            out.mkdir(parents=True, exist_ok=True)
-            self._lock = self._begin(out)
+        self._lock = -1
         self._published = False
         self._open: list[DigestingFile] = []
 
-    def _begin(self, out: Path) -> int:
+    def _begin(self) -> int:
         """Make the partial folder and lock it, while nobody else sweeps here; returns the lock."""
-        sweeping = _locked(out)
+        sweeping = _locked(self._out)
         try:
-            _sweep(out)
+            _sweep(self._out)
             if self._final.exists():
                 raise OutputError("list_exists", "a list of this id is already there")
-            # The scratch folder comes with it: where there is no room for both, nothing stays.
-            self._partial.mkdir(mode=0o700)
-            try:
-                self.scratch.mkdir(mode=0o700)
-                return _locked(self._partial)
-            except OSError:
-                shutil.rmtree(self._partial, ignore_errors=True)
-                raise
+            return self._make_partial()
         finally:
             os.close(sweeping)
+
+    def _make_partial(self) -> int:
+        """The folder and its scratch folder, both or neither: an interrupt leaves nothing either."""
+        try:
+            self._partial.mkdir(mode=0o700)
+            self.scratch.mkdir(mode=0o700)
+            return _locked(self._partial)
+        except FileExistsError:  # somebody else's
+            raise
+        except BaseException:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            raise
 
     @property
     def place(self) -> Path:
@@ -123,6 +127,9 @@ class ListFolder:
         return self._final
 
     def __enter__(self) -> Self:
+        with writing_errors():
+            self._out.mkdir(parents=True, exist_ok=True)
+            self._lock = self._begin()
         return self
 
     def __exit__(
