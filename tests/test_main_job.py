@@ -285,3 +285,44 @@ def test_what_was_kept_out_for_its_policy_is_told_apart(tmp_path: Path) -> None:
     rows = [["手机号", "x"], ["+852 9123 4567", ""], ["010-64812345", ""], ["13800138000", ""]]
     result = run(place, write_csv(tmp_path / "l.csv", rows))
     assert result.reasons == ["region_not_allowed", "fixed_line", "placeholder"]
+
+
+@pytest.mark.parametrize("header", ["退订", "是否退订", "黑名单", "Opted Out", "do_not_contact", "DNC"])
+def test_a_column_of_refusals_counts_whether_or_not_the_policy_names_it(tmp_path: Path, header: str) -> None:
+    place = workspace(tmp_path / "home")
+    agree(place, [ANA, BEN, "13812345680", "13812345681"])
+    rows = [[ANA, "是"], [BEN, "否"], ["13812345680", ""], ["13812345681", "上周说不要了"]]
+    upload = write_csv(tmp_path / "l.csv", [["手机号", header], *rows])
+    assert run(place, upload).reasons == ["consent_withdrawn", None, None, "consent_withdrawn"]
+    named = policy(
+        (
+            "  phone: {role: phone}\n",
+            f"  phone: {{role: phone}}\n  left: {{role: refusal, from: ['{header}']}}\n",
+        )
+    )
+    assert run(place, upload, named).reasons == ["consent_withdrawn", None, None, "consent_withdrawn"]
+
+
+def test_several_columns_of_refusals_all_count_and_reach_earlier_rows(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "home")
+    agree(place, [ANA, BEN])
+    rows = [[ANA, "否", "无"], [BEN, "0", "1"], ["+86 " + ANA, "TRUE", "-"]]
+    upload = write_csv(tmp_path / "l.csv", [["手机号", "退订", "黑名单"], *rows])
+    assert run(place, upload).reasons == ["consent_withdrawn"] * 3
+
+
+def test_a_word_of_refusal_in_a_list_without_a_header_is_no_header(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "home")
+    agree(place, [ANA, BEN])
+    upload = write_csv(tmp_path / "l.csv", [[ANA, "张三"], [BEN, "退订"]])
+    assert len(run(place, upload).reasons) == 2
+
+
+def test_consents_of_people_whom_the_file_marks_as_gone_are_withdrawals(tmp_path: Path) -> None:
+    place = workspace(tmp_path / "home")
+    head = ["手机号", "purpose", "channel", "退订"]
+    rows = [[ANA, "marketing", "sms", "是"], [BEN, "marketing", "sms", "否"]]
+    source = write_csv(tmp_path / "c.csv", [head, *rows])
+    place.import_consents(source, ConsentDefaults(), "CN", lambda *_row: None)
+    listed = write_csv(tmp_path / "l.csv", [["手机号"], [ANA], [BEN]])
+    assert run(place, listed).reasons == ["consent_withdrawn", None]

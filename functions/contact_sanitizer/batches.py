@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from contact_sanitizer.intake.batch import CellBatch
-from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes
+from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes, refused
 from contact_sanitizer.job import Job, Tools
 from contact_sanitizer.phone.normalize import Numbers
 from contact_sanitizer.policy_words import Action, Role
@@ -26,16 +27,22 @@ from contact_sanitizer.screening.recording import Candidates
 from contact_sanitizer.screening.subjectruns import Needles
 from contact_sanitizer.screening.verdict import Drop, primary_reasons
 
+if TYPE_CHECKING:
+    from contact_sanitizer.policy import Policy
+
 UNNAMED_CONSENT = "(consent)"
 """How a batch calls a consent column that the file has and the policy does not name."""
+UNNAMED_REFUSAL = "(refusal)"
+"""How the names begin by which a batch calls refusal columns that the policy does not name."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prepared:
     """A batch after the steps that look at one row at a time: cells, numbers, subjects, consent cells.
 
-    `noted` and `withdrawn` (k, 16): the subjects of all numbers that stand beside an opt-out note, or
-    beside a consent cell that says no; also of numbers in cells that are no use otherwise.
+    `noted` and `withdrawn` (k, 16): the subjects of all numbers that stand beside an opt-out note, or beside
+    a consent cell that says no or a refusal cell that says yes; also of numbers in cells that are no use
+    otherwise.
     """
 
     batch: CellBatch
@@ -82,15 +89,25 @@ def prepare(batch: CellBatch, job: Job, tools: Tools) -> Prepared:
         subjects = subjects_of(numbers.blocks, tools.keyring)
         subjects[~stated] = 0
         noted = subjects_of(numbers.refused, tools.keyring)
-    if consent not in batch.cells:
-        return Prepared(batch, numbers, reasons, subjects, None, noted, subjects[:0])
     with tools.meter("consent cells"):
-        codes = consent_codes(batch.cells[consent], job.now, job.policy.consent.max_age_days)
-        said_no = codes == ConsentCell.NO
+        codes = None
+        refusals = [refused(batch.cells[name]) for name in refusal_columns(job.policy, batch)]
+        if consent in batch.cells:
+            codes = consent_codes(batch.cells[consent], job.now, job.policy.consent.max_age_days)
+            refusals.append(codes == ConsentCell.NO)
+        if not refusals:
+            return Prepared(batch, numbers, reasons, subjects, None, noted, subjects[:0])
+        said_no = np.any(refusals, axis=0)
         unusable = batch.cells[phone].take(pa.array(np.flatnonzero(said_no & (reasons != 0))))
         beside = subjects_of(tools.normalizer.stated(unusable), tools.keyring)
         withdrawn = np.concatenate([subjects[np.flatnonzero(said_no & (reasons == 0))], beside])
     return Prepared(batch, numbers, reasons, subjects, codes, noted, withdrawn)
+
+
+def refusal_columns(policy: Policy, batch: CellBatch) -> list[str]:
+    """The batch's columns of refusals: those that the policy names, and those known by their headers."""
+    named = {name for name, rule in policy.columns.items() if rule.role is Role.REFUSAL}
+    return [name for name in batch.cells if name in named or name.startswith(UNNAMED_REFUSAL)]
 
 
 def _rows_of(items: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:

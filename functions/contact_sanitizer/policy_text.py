@@ -159,6 +159,8 @@ allow_types: [mobile]
 columns:
   phone:  {role: phone}              # found by the known headers; `from: [手机号]` pins it
   agreed: {role: consent, optional: true}   # yes/no in the file itself; a "no" always counts
+  # left: {role: refusal, from: [已离开]}    # whatever is not blank or a plain no refuses; 退订, 黑名单,
+  #                                          # "opted out", "do not contact" ... count unnamed
   city:   {do: keep, from: [城市, city]}    # kept; what is PII in it is redacted and counted
   name:   {do: mask, from: [姓名, name]}    # keep | mask | hash | encrypt | drop
 

@@ -25,6 +25,7 @@ class Role(StrEnum):
 
     PHONE = "phone"
     CONSENT = "consent"
+    REFUSAL = "refusal"
 
 
 class Action(StrEnum):

@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from contact_sanitizer import __version__
-from contact_sanitizer.batches import UNNAMED_CONSENT, Judge, LateRefusal, Rendered, Renderer, prepare
+from contact_sanitizer.batches import (
+    UNNAMED_CONSENT,
+    UNNAMED_REFUSAL,
+    Judge,
+    LateRefusal,
+    Rendered,
+    Renderer,
+    prepare,
+)
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.consentcells import ConsentCell
-from contact_sanitizer.intake.headers import known_role
+from contact_sanitizer.intake.headers import known_headers, known_role
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.listfile import ColumnWish, ListFile, ListSource, ReadOptions, open_list
 from contact_sanitizer.job import Job, Tools
@@ -221,9 +229,15 @@ def _wishes(policy: Policy) -> list[ColumnWish]:
     named = [
         ColumnWish(name, rule.role, rule.headers, rule.optional) for name, rule in policy.columns.items()
     ]
+    # A refusal in the file counts also where the policy does not speak of its column. Each header has a wish
+    # of its own: a file may say in one column who unsubscribed and in another who is on the blocklist.
+    headers = sorted(known_headers(Role.REFUSAL))
+    named += [
+        ColumnWish(f"{UNNAMED_REFUSAL} {header}", Role.REFUSAL, (header,), optional=True)
+        for header in headers
+    ]
     if policy.column_with(Role.CONSENT) or any(_may_be_consent(wish) for wish in named):
         return named
-    # A "no" in the file counts also where the policy does not speak of the column.
     return [*named, ColumnWish(UNNAMED_CONSENT, Role.CONSENT, optional=True)]
 
 

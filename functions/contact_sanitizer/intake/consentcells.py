@@ -1,4 +1,4 @@
-"""What the cells of a consent column say, as codes for a whole batch."""
+"""What the cells of columns of consents and of refusals say, for a whole batch."""
 
 from __future__ import annotations
 
@@ -47,6 +47,11 @@ _NO = frozenset(
     }
     | {"opt out", "opted out", "opt-out", "unsubscribed", "unsubscribe", "stop", "withdrawn", "revoked"}
 )
+_NO_REFUSAL = frozenset(
+    {"否", "n", "no", "0", "false", "×", "✗", "✘", "未退订", "未拒收", "正常", "无", "不是"}
+) | {
+    *("-", "--", "/", "\\", "na", "n/a", "none", "null", "nil", "active", "subscribed", "opted in", "opt in"),
+}
 _DAY = 86_400
 _WIDEST_OFFSET = 14 * 3_600
 """A moment without offset, written anywhere on Earth, is at most so far ahead of the same words in UTC."""
@@ -66,8 +71,26 @@ def consent_codes(cells: pa.StringArray, now: int, max_age_days: int | None) -> 
     return codes[places]
 
 
+def refused(cells: pa.StringArray) -> NDArray[np.bool_]:
+    """Whether each cell of a column of refusals (`退订`, `opted out`) states one.
+
+    A word that is not understood counts as a refusal, a date too (that of the refusal); only a blank cell or
+    a plain no does not.
+    """
+    coded = cells.dictionary_encode()
+    said = np.array(
+        [_word(text) not in _NO_REFUSAL | {""} for text in coded.dictionary.to_pylist()], np.bool_
+    )
+    places: NDArray[np.int32] = coded.indices.to_numpy(zero_copy_only=False)
+    return said[places]
+
+
+def _word(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).strip().casefold().removesuffix(".0")
+
+
 def _code(text: str, now: int, max_age_days: int | None) -> ConsentCell:
-    word = unicodedata.normalize("NFKC", text).strip().casefold().removesuffix(".0")
+    word = _word(text)
     if not word:
         return ConsentCell.BLANK
     if word in _YES:

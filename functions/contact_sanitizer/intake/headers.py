@@ -45,6 +45,13 @@ _KNOWN = {
         *("营销短信授权", "短信营销授权", "是否同意接收短信", "是否接收短信", "短信授权(是/否)", "是否授权"),
         *("consent", "sms consent", "accepts sms marketing", "opt in", "sms opt in", "sms optin"),
     ),
+    Role.REFUSAL: _normal(
+        *("退订", "已退订", "是否退订", "是否已退订", "退订状态", "短信退订", "拒收", "是否拒收", "短信拒收"),
+        *("黑名单", "是否黑名单", "勿扰", "免打扰", "是否免打扰", "拒绝营销", "投诉", "是否投诉"),
+        *("opt out", "opted out", "sms opt out", "sms optout", "optout", "has opted out"),
+        *("unsubscribed", "unsubscribe", "is unsubscribed", "do not contact", "do not call", "do not text"),
+        *("do not sms", "dnc", "dnd", "suppressed", "blacklisted", "blacklist", "blocklisted", "stop"),
+    ),
 }
 
 
@@ -52,6 +59,11 @@ def known_role(header: str) -> Role | None:
     """The role that a header is known for, None for any other."""
     form = normal_header(header)
     return next((role for role, forms in _KNOWN.items() if form in forms), None)
+
+
+def known_headers(role: Role) -> frozenset[str]:
+    """The normal forms of the headers that a role is known by."""
+    return _KNOWN[role]
 
 
 def wished_headers(wish: ColumnWish) -> frozenset[str]:

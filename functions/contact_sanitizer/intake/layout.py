@@ -83,7 +83,9 @@ def find_header(sample: Sample, wishes: Sequence[ColumnWish]) -> int | None:
     Without such a wish (or such a record) the first that satisfies most wishes; None where none does any.
     """
     phone = [wish for wish in wishes if wish.role is Role.PHONE]
-    for wanted in (phone, wishes):
+    # What heads a column of refusals stands in many a cell too.
+    others = [wish for wish in wishes if wish.role is not Role.REFUSAL]
+    for wanted in (phone, others):
         scores = [_satisfied(cells, wanted) for cells in _search(sample)]
         if any(scores):
             return scores.index(max(scores))

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.intake.batch import CellBatch
-from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes
+from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes, refused
 from contact_sanitizer.intake.dates import parse_moment
+from contact_sanitizer.intake.headers import known_headers
 from contact_sanitizer.intake.listfile import ColumnWish, ListSource, ReadOptions, Role, open_list
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.ports import Registry
@@ -38,6 +39,7 @@ from contact_sanitizer.screening.suppression import (
 )
 
 BATCH_ROWS: Final = 10_000
+_REFUSAL: Final = "(refusal)"
 _GRANTED: Final = frozenset({"granted", "opt in", "opt-in", "opted in", "opted_in", "subscribed", "agreed"})
 _WITHDRAWN: Final = frozenset(
     {"withdrawn", "opt out", "opt-out", "opted out", "opted_out", "unsubscribed", "revoked", "退订", "已退订"}
@@ -127,7 +129,8 @@ def import_consents(source: ListSource, tools: ImportTools, defaults: ConsentDef
 
     Columns: `phone` or `subject hash` (32 hex digits), `purpose`, `channel`, `sender`, `status`,
     `effective_at`, `expires_at`, `source`, `reference`, `wording`. Without a status column all rows are
-    grants; with one, a row without status is refused. A withdrawal whose date cannot be read counts as
+    grants; with one, a row without status is refused. A row that a column of refusals (`退订`, `opted out`)
+    marks is a withdrawal, whatever its status. A withdrawal whose date cannot be read counts as
     undated. Raises `IntakeError` and `RegistryError`.
     """
     names = ("status", "effective_at", "expires_at", *defaults.__dataclass_fields__)
@@ -135,6 +138,10 @@ def import_consents(source: ListSource, tools: ImportTools, defaults: ConsentDef
         ColumnWish("phone", Role.PHONE, optional=True),
         ColumnWish("subject hash", optional=True),
         *(ColumnWish(name, headers=(name, name.replace("_", " ")), optional=True) for name in names),
+        *(
+            ColumnWish(f"{_REFUSAL} {h}", Role.REFUSAL, (h,), optional=True)
+            for h in known_headers(Role.REFUSAL)
+        ),
     ]
     with open_list(source, wishes, tools.options) as file:
         _require_key(file.bound)
@@ -341,11 +348,15 @@ def _refused_at(row: _Row) -> int | None:
 
 def _statuses(batch: CellBatch, now: int) -> list[ConsentStatus | str]:
     """Each row's status, or the word for which the row is refused."""
-    if "status" not in batch.cells:
-        return [ConsentStatus.GRANTED] * len(batch)
-    cells: pa.Array = batch.cells["status"]
-    codes = consent_codes(cells, now, None).tolist()
-    return [_status(text, code) for text, code in zip(cells.to_pylist(), codes, strict=True)]
+    stated: list[ConsentStatus | str] = [ConsentStatus.GRANTED] * len(batch)
+    if "status" in batch.cells:
+        cells: pa.Array = batch.cells["status"]
+        codes = consent_codes(cells, now, None).tolist()
+        stated = [_status(text, code) for text, code in zip(cells.to_pylist(), codes, strict=True)]
+    for name in batch.cells:
+        for row in np.flatnonzero(refused(batch.cells[name])) if name.startswith(_REFUSAL) else ():
+            stated[row] = ConsentStatus.WITHDRAWN
+    return stated
 
 
 def _status(text: str, code: int) -> ConsentStatus | str:
