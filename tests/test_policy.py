@@ -63,7 +63,7 @@ def test_norway_is_a_region_and_not_a_boolean() -> None:
         ("max_age_days: 730", "max_age_days: 0", 27, "consent.max_age_days", "greater"),
         ("max_bytes: 5GB", "max_bytes: 5XB", 38, "limits.max_bytes", "size such as"),
         ("evidence: registry", "evidence: hearsay", 26, "consent.evidence", "should be"),
-        ("format: csv, audience", "format: xls, audience", 35, "output.format", "should be"),
+        ("  format: csv ", "  format: xls ", 36, "output.format", "should be"),
         ("disclose: coarse", "disclose: some", 36, "reports.disclose", "should be"),
         ("default_region: CN", "default_region: US", 6, "default_region", "leaves out"),
     ],
@@ -90,6 +90,19 @@ def test_what_is_wrong_is_named_by_line_and_key(old: str, new: str, line: int, k
         (DEFAULT_POLICY.replace("[global, tenant]", "[sender]"), "scope sender needs consent.sender"),
         (DEFAULT_POLICY.replace("  phone:", "  token: {do: keep}\n  phone:"), "own first column"),
         (DEFAULT_POLICY.replace("allow_types: [mobile]", "allow_types: [fixed_line]"), "mobile"),
+        (
+            DEFAULT_POLICY.replace("  phone:", "  phone: {do: keep}\n  mobile:").replace(
+                "audience: shared", "audience: shared, phones: true"
+            ),
+            "its own first column 'phone'",
+        ),
+        (
+            DEFAULT_POLICY.replace("  phone:", "  hash: {do: keep}\n  phone:").replace(
+                "audience: shared", "audience: shared, hash: 'sha256:+E164'"
+            ),
+            "its own first column 'hash'",
+        ),
+        (DEFAULT_POLICY.replace("audience: shared", "audience: shared, hash: sha256"), "should be"),
         (DEFAULT_POLICY + "name: again\n", f"line {DEFAULT_POLICY.count(chr(10)) + 1}: a key stands twice"),
         ("", "empty"),
         ("- just\n- a list\n", "mapping"),

@@ -124,7 +124,15 @@ class RegistryError(ContactSanitizerError):
 class CatalogueError(ContactSanitizerError):
     """What was made, delivered and allowed cannot be read or written; nothing is handed out."""
 
-    CODES = frozenset({"catalogue_unavailable", "catalogue_damaged", "catalogue_newer", "catalogue_busy"})
+    CODES = frozenset(
+        {
+            "catalogue_unavailable",
+            "catalogue_unwritable",
+            "catalogue_damaged",
+            "catalogue_newer",
+            "catalogue_busy",
+        }
+    )
 
 
 class DeliveryError(ContactSanitizerError):

@@ -8,11 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
+from contact_sanitizer.catalogue import Catalogue, ListEntry, ListTerms, State
 from contact_sanitizer.errors import ContactSanitizerError
 from contact_sanitizer.intake.raw import ListSource
 from contact_sanitizer.job import Job, Tools
 from contact_sanitizer.outputs.manifest import Manifest
-from contact_sanitizer.ports import Announce, Catalogue, ListEntry, ListShelf, State
+from contact_sanitizer.ports import Announce, ListShelf
 from contact_sanitizer.sanitize import sanitize
 
 
@@ -20,7 +21,6 @@ from contact_sanitizer.sanitize import sanitize
 class ListOffice:
     """What surrounds the main job: where lists go, where they are entered, who is told before."""
 
-    tenant: str
     shelf: ListShelf
     catalogue: Catalogue
     announce: Announce
@@ -64,7 +64,21 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
 
 
 def _entry(job: Job, office: ListOffice, state: State) -> ListEntry:
-    return ListEntry(job.list_id, office.tenant, state, job.policy.name, job.started_at, office.shelf.place)
+    place, terms = office.shelf.place, _terms(job)
+    return ListEntry(job.list_id, state, job.policy.name, job.started_at, place, terms)
+
+
+def _terms(job: Job) -> ListTerms:
+    output = job.policy.output
+    return ListTerms(
+        rule=job.rule,
+        evidence=job.policy.consent.evidence,
+        audience=output.audience,
+        columns=job.policy.written_columns,
+        format=output.format,
+        hash_as=output.hash_as,
+        phones=output.phones,
+    )
 
 
 def _published(manifest: Manifest) -> dict[str, Any]:

@@ -69,6 +69,9 @@ NumberType = Literal[
     "voicemail",
 ]
 Scope = Literal["global", "tenant", "sender"]
+HashForm = Literal[
+    "keyed", "sha256:+E164", "sha256:digits", "sha1:+E164", "sha1:digits", "md5:+E164", "md5:digits"
+]
 
 
 class _Part(BaseModel):
@@ -116,10 +119,16 @@ class SuppressionRule(_Part):
 
 
 class OutputRule(_Part):
-    """How the clean list is written, and for whom its tokens are made."""
+    """How the clean list is written, for whom its tokens are made, and what else a sender may be handed.
+
+    `hash`: what a delivery of hashes holds, keyed ones or those of a contract. `phones`: whether senders with
+    the right to it may be handed numbers.
+    """
 
     format: Literal["csv", "jsonl", "parquet"] = "csv"
     audience: Name = "shared"
+    hash_as: Annotated[HashForm, Field(alias="hash")] = "keyed"
+    phones: bool = False
 
 
 class ReportRule(_Part):
@@ -197,6 +206,10 @@ def _contradictions(policy: Policy) -> Iterator[str]:
         yield "consent.evidence: evidence from a column needs a column with role consent"
     if "token" in policy.written_columns:
         yield "columns: 'token' is the clean list's own first column"
+    if policy.output.phones and "phone" in policy.written_columns:
+        yield "output.phones: a list of numbers calls its own first column 'phone'"
+    if policy.output.hash_as != "keyed" and "hash" in policy.written_columns:
+        yield "output.hash: a list of hashes calls its own first column 'hash'"
     if "sender" in policy.suppression.scopes and policy.consent.sender is None:
         yield "suppression.scopes: scope sender needs consent.sender"
     if "mobile" not in policy.allow_types:

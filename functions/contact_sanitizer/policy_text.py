@@ -178,7 +178,12 @@ suppression:
   # max_age_days: {global: 31}
 
 placeholders: reject                 # 13800138000 and the like; or accept
-output: {format: csv, audience: shared}     # csv | jsonl | parquet; tokens differ for each audience
+output:
+  format: csv                        # csv | jsonl | parquet
+  audience: shared                   # tokens differ for each audience
+  hash: keyed                        # what a delivery of hashes holds: keyed ones, or sha256:+E164 and the
+                                     # like, which anybody can undo by trying all numbers
+  phones: false                      # true: senders with the right to it may be handed numbers
 reports: {disclose: coarse}          # coarse: rejects say not_contactable for all registry reasons; or full
 raw: {keep: none}
 limits: {max_bytes: 5GB, max_rows: 100000000, max_columns: 512, max_cell_chars: 32767}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,41 +193,6 @@ class Announce(Protocol):
         ...
 
 
-State = Literal["making", "made", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class ListEntry:
-    """One list: its state, its policy's name, its shelf's place, and its rows by outcome once it is made."""
-
-    list_id: str
-    tenant: str
-    state: State
-    policy: str
-    started_at: int
-    place: str
-    rows: int = 0
-    kept: int = 0
-    dropped: int = 0
-    rejected: int = 0
-
-
-class Catalogue(Protocol):
-    """Which lists were made, and how far."""
-
-    def put(self, entry: ListEntry) -> None:
-        """Record or replace one entry, for good when this returns."""
-        ...
-
-    def get(self, list_id: ListId) -> ListEntry | None:
-        """The entry of a list, or None."""
-        ...
-
-    def entries(self) -> Iterator[ListEntry]:
-        """All entries, oldest first."""
-        ...
-
-
 class Objects(Protocol):
     """Whole small objects by key (`a/b/c`): an audit log, a cache. Every fault is one of our errors."""
 
@@ -291,8 +256,8 @@ class World(Protocol):
         ...
 
     @property
-    def catalogue(self) -> Catalogue:
-        """Which lists were made."""
+    def records(self) -> Records:
+        """The tenant's catalogue: which lists were made, who may fetch, what was delivered."""
         ...
 
     @property

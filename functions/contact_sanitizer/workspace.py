@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
+from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.limits import Limits
@@ -31,7 +32,7 @@ from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.ports import Catalogue, ListEntry, ListShelf, TenantRegistry, World
+from contact_sanitizer.ports import ListShelf, TenantRegistry, World
 from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
@@ -118,7 +119,7 @@ class Workspace:
     @property
     def catalogue(self) -> Catalogue:
         """Which lists were made."""
-        return self.world.catalogue
+        return Catalogue(self.world.records)
 
     def shelf_of(self, entry: ListEntry) -> ListShelf:
         """Where a list that was entered in the catalogue is."""
@@ -232,9 +233,7 @@ class Workspace:
         job = Job(self.new_id(), policy, self.clock())
         tools = Tools(self.registry, self.keyring, Normalizer(number_rules(policy)), progress, meter, workers)
         shelf = self.world.shelf(str(out) if out else None)
-        return make_list(
-            upload, job, tools, ListOffice(self.tenant, shelf, self.catalogue, self.record, self.clock)
-        )
+        return make_list(upload, job, tools, ListOffice(shelf, self.catalogue, self.record, self.clock))
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock() // 1000, UTC)

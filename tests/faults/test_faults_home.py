@@ -126,7 +126,7 @@ def test_somebody_elses_folder_does_not_become_a_home(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["novel.txt"]
 
 
-@pytest.mark.parametrize("place", [".", "audit", "catalogue", "tenants", "tenants/default"])
+@pytest.mark.parametrize("place", [".", "audit", "tenants", "tenants/default"])
 def test_a_file_where_a_folder_should_be_is_refused(place: str, home: Path) -> None:
     shutil.rmtree(home / place)
     (home / place).write_bytes(b"")
@@ -174,6 +174,20 @@ def test_a_home_that_finds_no_room_is_made_by_the_next_command(size: int, tmp_pa
 
 REGISTRY = "tenants/default/registry.sqlite"
 KEYS = "tenants/default/keys.json"
+CATALOGUE = "tenants/default/catalogue.sqlite"
+
+
+def in_catalogue(home: Path, statement: str, *values: str) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(home / CATALOGUE)) as db:
+        rows = db.execute(statement, values).fetchall()
+        db.commit()
+    return rows
+
+
+def changed(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+        db.commit()
 
 
 def in_registry(home: Path, statement: str) -> None:
@@ -281,37 +295,60 @@ ENTRIES = [
 def test_a_damaged_entry_of_the_catalogue_is_named_and_stops_no_run(
     change: bytes | dict[str, object], home: Path, upload: Path
 ) -> None:
-    (entry,) = (home / "catalogue").iterdir()
-    sound = entry.read_bytes()
+    ((name, sound),) = in_catalogue(home, "SELECT name, document FROM record WHERE kind = 'list'")
     data = change if isinstance(change, bytes) else json.dumps(json.loads(sound) | change).encode()
-    entry.write_bytes(data)
+    text = data.decode(errors="replace")
+    in_catalogue(home, "UPDATE record SET document = ? WHERE kind = 'list'", text)
     said = command("lists", home=home)
-    assert said.code == "home_damaged"
-    assert entry.stem in said.err
-    assert refused(home, "lists", "show", entry.stem) == "home_damaged"
+    assert said.code == "catalogue_damaged"
+    if isinstance(change, dict):
+        assert name in said.err
+    assert refused(home, "lists", "show", name) == "catalogue_damaged"
     assert command("run", upload, home=home).status == 0
-    entry.write_bytes(sound)
+    in_catalogue(home, "UPDATE record SET document = ? WHERE name = ?", sound, name)
     assert len(command("lists", "--json", home=home).document["lists"]) == 2
 
 
 @pytest.mark.parametrize("spoiled", [b"{", b"\xff", b"[" * 200_000])
 def test_a_damaged_manifest_is_no_list(spoiled: bytes, home: Path) -> None:
-    (entry,) = (home / "catalogue").iterdir()
-    place = Path(json.loads(entry.read_bytes())["place"]) / entry.stem
+    ((name, document),) = in_catalogue(home, "SELECT name, document FROM record WHERE kind = 'list'")
+    place = Path(json.loads(document)["place"]) / name
     kept = (place / "manifest.json").read_bytes()
     (place / "manifest.json").write_bytes(spoiled)
-    assert refused(home, "lists", "show", entry.stem) == "list_unknown"
+    assert refused(home, "lists", "show", place.name) == "list_unknown"
     (place / "manifest.json").write_bytes(kept)
 
 
 def test_a_catalogue_that_cannot_be_written_publishes_nothing(
     home: Path, upload: Path, tmp_path: Path
 ) -> None:
-    shutil.rmtree(home / "catalogue")
-    (home / "catalogue").symlink_to("/proc")
-    assert refused(home, "run", upload, "--out", tmp_path / "out") == "home_unwritable"
+    in_catalogue(home, "CREATE TRIGGER full BEFORE INSERT ON record BEGIN SELECT RAISE(ABORT, 'x'); END")
+    assert refused(home, "run", upload, "--out", tmp_path / "out") == "catalogue_unavailable"
     assert list(tmp_path.glob("out/*")) == []
     assert list(tmp_path.glob("out/.*")) == []
+
+
+CATALOGUES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "deleted": (lambda path: path.unlink(), "catalogue_unavailable"),
+    "a folder": (replaced_by_folder, "catalogue_unavailable"),
+    "of no bytes": (lambda path: path.write_bytes(b""), "catalogue_damaged"),
+    "text": (lambda path: path.write_bytes(b"hello " * 999), "catalogue_damaged"),
+    "cut short": (lambda path: edited(path, lambda data: data[: len(data) // 2]), "catalogue_damaged"),
+    "newer": (lambda path: changed(path, "PRAGMA user_version = 2"), "catalogue_newer"),
+    "another program's": (lambda path: changed(path, "PRAGMA application_id = 7"), "catalogue_damaged"),
+    "a table lost": (lambda path: changed(path, "DROP TABLE record"), "catalogue_damaged"),
+}
+
+
+@pytest.mark.parametrize("case", CATALOGUES)
+def test_a_catalogue_that_cannot_be_relied_on_stops_what_needs_it(
+    case: str, home: Path, upload: Path, tmp_path: Path
+) -> None:
+    spoil, code = CATALOGUES[case]
+    spoil(home / CATALOGUE)
+    for words in (["run", upload, "--out", tmp_path / "out"], ["lists"]):
+        assert refused(home, *words) == code, words
+    assert list(tmp_path.glob("out/*")) == []
 
 
 def log_is_folder(log: Path) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.listid import ListId, parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
-from contact_sanitizer.ports import ListEntry, ListShelf
+from contact_sanitizer.ports import ListShelf
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -21,9 +22,9 @@ def lists(context: click.Context) -> None:
     """Show which lists were made, oldest first; 'lists show LIST' tells one."""
     if context.invoked_subcommand:
         return
-    workspace = open_workspace(context)
-    entries = [entry for entry in workspace.catalogue.entries() if entry.tenant == workspace.tenant]
-    documents = [_document(entry, workspace.shelf_of(entry)) for entry in entries]
+    with open_workspace(context) as workspace:
+        entries = workspace.catalogue.entries()
+        documents = [_document(entry, workspace.shelf_of(entry)) for entry in entries]
     emit(context, {"lists": documents}, lambda: _print(documents))
 
 
@@ -32,12 +33,12 @@ def lists(context: click.Context) -> None:
 @click.pass_context
 def show(context: click.Context, list_id: str) -> None:
     """Show one list's manifest."""
-    workspace = open_workspace(context)
-    known = parse_list_id(list_id)
-    entry = workspace.catalogue.get(known) if known else None
-    if entry is None or entry.tenant != workspace.tenant:
-        raise OutputError("list_unknown", "no list of that id was made here")
-    manifest = _manifest(workspace.shelf_of(entry), entry)
+    with open_workspace(context) as workspace:
+        known = parse_list_id(list_id)
+        entry = workspace.catalogue.get(known) if known else None
+        if entry is None:
+            raise OutputError("list_unknown", "no list of that id was made here")
+        manifest = _manifest(workspace.shelf_of(entry), entry)
     emit(context, manifest, lambda: click.echo(json.dumps(manifest, ensure_ascii=False, indent=2)))
 
 

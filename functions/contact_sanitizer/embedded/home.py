@@ -4,14 +4,14 @@
 
     HOME/home.json                       format
     HOME/audit/events.jsonl              the audit log, one for all tenants
-    HOME/catalogue/LIST_ID.json          which lists were made
     HOME/lists/LIST_ID/                  the lists, unless they are asked for elsewhere
     HOME/tenants/NAME/keys.json          the keyring, mode 0600
     HOME/tenants/NAME/registry.sqlite    consents and suppressions
+    HOME/tenants/NAME/catalogue.sqlite   which lists were made, who may fetch, what was delivered
     HOME/tenants/NAME/snapshots/         sorted copies of the registry for large lists
 
-A tenant is made beside its place and renamed into it, so that a tenant whose folder exists has its keys
-and its registry: one that later lacks them is damaged, and never silently made anew.
+A tenant is made beside its place and renamed into it, so that a tenant whose folder exists has its keys,
+its registry and its catalogue: one that later lacks them is damaged, and never silently made anew.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ class TenantFolder:
         return self.root / "registry.sqlite"
 
     @property
+    def catalogue(self) -> Path:
+        """The catalogue."""
+        return self.root / "catalogue.sqlite"
+
+    @property
     def snapshots(self) -> Path:
         """The registry's snapshots."""
         return self.root / "snapshots"
@@ -67,11 +72,6 @@ class Home:
     def audit(self) -> Path:
         """The audit log."""
         return self.root / "audit" / "events.jsonl"
-
-    @property
-    def catalogue(self) -> Path:
-        """The folder of catalogue entries."""
-        return self.root / "catalogue"
 
     @property
     def lists(self) -> Path:
@@ -96,7 +96,7 @@ def open_home(root: Path) -> Home:
             # home.json comes first, so that whatever else a crash leaves stands in a folder that is a home.
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(root / "home.json", json.dumps({"format": FORMAT}).encode() + b"\n")
-        for folder in (home.audit.parent, home.catalogue, root / "tenants"):
+        for folder in (home.audit.parent, root / "tenants"):
             folder.mkdir(mode=0o700, exist_ok=True)
     except (OSError, ValueError):
         raise HomeError("home_unwritable", "the home folder cannot be made or used") from None

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from contact_sanitizer.embedded.auditlog import AuditFile
-from contact_sanitizer.embedded.catalogue import CatalogueFolder
 from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, open_home
 from contact_sanitizer.embedded.keyfile import KeyFile
 from contact_sanitizer.embedded.listfolder import ListFolders
+from contact_sanitizer.embedded.records import SqliteRecords
 from contact_sanitizer.embedded.registry import SqliteRegistry
 
 
@@ -41,9 +41,9 @@ class HomeWorld:
         return AuditFile(self.home.audit)
 
     @cached_property
-    def catalogue(self) -> CatalogueFolder:
-        """Which lists were made."""
-        return CatalogueFolder(self.home.catalogue)
+    def records(self) -> SqliteRecords:
+        """The tenant's catalogue."""
+        return SqliteRecords(self.places.catalogue)
 
     @property
     def keys(self) -> KeyFile:
@@ -65,16 +65,18 @@ class HomeWorld:
         return self.places.root.is_dir()
 
     def make_tenant(self, now: datetime, randomness: Callable[[int], bytes]) -> None:
-        """Make the tenant whole, with keys and a registry, where it is missing."""
+        """Make the tenant whole, with keys, registry and catalogue, where it is missing."""
 
         def fill(places: TenantFolder) -> None:
             KeyFile(places.keys).create(self.tenant, now, randomness)
             places.snapshots.mkdir(mode=0o700)
             SqliteRegistry.open(places.registry, places.snapshots, create=True).close()
+            SqliteRecords.create(places.catalogue)
 
         make_tenant(self.places, fill)
 
     def close(self) -> None:
-        """Let go of the registry, where it was opened."""
-        if "registry" in self.__dict__:
-            self.registry.close()
+        """Let go of the files that were opened."""
+        for opened in ("registry", "records"):
+            if opened in self.__dict__:
+                getattr(self, opened).close()
