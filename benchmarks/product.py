@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contact_sanitizer.job import Manner
 from contact_sanitizer.policy import load_policy
 from contact_sanitizer.workspace import Workspace
 from memory import peak_mib
@@ -38,7 +39,7 @@ def main() -> None:
     home, source, policy_file, out = map(Path, sys.argv[1:5])
     started = time.perf_counter()
     workspace = Workspace.open(home)
-    manifest, place = workspace.sanitize(source, load_policy(policy_file), out, meter=meter)
+    manifest, place = workspace.sanitize(source, load_policy(policy_file), out, Manner(meter=meter))
     seconds = time.perf_counter() - started
     # the digest is taken while the file is read
     stages["intake"] -= stages["upload digest"]

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from contact_sanitizer.embedded.world import HomeWorld
+from contact_sanitizer.job import Manner
 from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.policy import Policy, parse_policy
 from contact_sanitizer.policy_text import DEFAULT_POLICY
@@ -99,5 +100,5 @@ def run(
     place: Workspace, upload: Path, rules: Policy | None = None, out: Path | None = None, workers: int = 0
 ) -> Result:
     """Sanitize a list."""
-    manifest, where = place.sanitize(upload, rules or policy(), out, workers=workers)
+    manifest, where = place.sanitize(upload, rules or policy(), out, Manner(workers=workers))
     return Result(manifest, Path(where))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, get_args
 
@@ -15,6 +15,7 @@ from contact_sanitizer.screening.rule import Rule
 State = Literal["making", "made", "failed"]
 LIST: Final = "list"
 _LARGEST: Final = 1 << 53
+_NUMBERS: Final = ("started_at", "registry_change", "key_id", "rows", "kept", "dropped", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,12 @@ class ListTerms:
 
 @dataclass(frozen=True, slots=True)
 class ListEntry:
-    """One list: its state, its policy's name, its shelf's place, and its rows by outcome once it is made."""
+    """One list: what its first attempt settled for all attempts, how far it is, and its rows by outcome.
+
+    `started_at`, `policy_sha256`, `registry_change` (the registry as it was then) and `key_id` (what
+    protects) decide its bytes.
+    `manifest`: its text, kept before anything is published; empty until then. `place`: its shelf's.
+    """
 
     list_id: str
     state: State
@@ -58,6 +64,10 @@ class ListEntry:
     started_at: int
     place: str
     terms: ListTerms
+    policy_sha256: str
+    registry_change: int
+    key_id: int
+    manifest: str = ""
     rows: int = 0
     kept: int = 0
     dropped: int = 0
@@ -70,14 +80,21 @@ class Catalogue:
     def __init__(self, records: Records) -> None:
         self._records = records
 
-    def put(self, entry: ListEntry) -> None:
-        """Record or replace one entry, for good when this returns."""
-        stated = {field.name: getattr(entry, field.name) for field in fields(entry)}
-        document = {**stated, "terms": entry.terms.document()}
+    def claim(self, entry: ListEntry) -> ListEntry:
+        """The entry under which the list is made: that of its first attempt, which may be this one."""
+        known = entry if self._records.put(LIST, entry.list_id, _document(entry), after=0) else None
+        return known or self.get(ListId(entry.list_id)) or self.claim(entry)
+
+    def change(self, list_id: ListId, change: Callable[[ListEntry], ListEntry]) -> ListEntry:
+        """Replaces a claimed list's entry by what `change` makes of it; the entry that stands then."""
         while True:
-            known = self._records.get(LIST, entry.list_id)
-            if self._records.put(LIST, entry.list_id, document, after=known.version if known else 0):
-                return
+            record = self._records.get(LIST, list_id)
+            if record is None:
+                raise CatalogueError("catalogue_damaged", f"the catalogue lost its entry of list {list_id}")
+            entry = _entry(record)
+            changed = change(entry)
+            if changed == entry or self._records.put(LIST, list_id, _document(changed), after=record.version):
+                return changed
 
     def get(self, list_id: ListId) -> ListEntry | None:
         """The entry of a list, or None."""
@@ -87,6 +104,11 @@ class Catalogue:
     def entries(self) -> Iterator[ListEntry]:
         """All entries, oldest first."""
         return (_entry(record) for record in self._records.named(LIST))
+
+
+def _document(entry: ListEntry) -> dict[str, Any]:
+    stated = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    return {**stated, "terms": entry.terms.document()}
 
 
 def _entry(record: Record) -> ListEntry:
@@ -102,7 +124,7 @@ def _entry(record: Record) -> ListEntry:
 def _is_sound(entry: ListEntry) -> bool:
     """Whether each field is what it is declared to be."""
     values = {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != "terms"}
-    counts = [values.pop(name) for name in ("started_at", "rows", "kept", "dropped", "rejected")]
+    counts = [values.pop(name) for name in _NUMBERS]
     return (
         all(type(count) is int and 0 <= count < _LARGEST for count in counts)
         and all(isinstance(value, str) for value in values.values())

@@ -152,7 +152,17 @@ class HomeError(ContactSanitizerError):
 class OutputError(ContactSanitizerError):
     """Results cannot be written; no partial list is visible."""
 
-    CODES = frozenset({"out_unwritable", "out_full", "list_unknown", "list_exists", "interrupted"})
+    CODES = frozenset(
+        {
+            "out_unwritable",
+            "out_full",
+            "list_unknown",
+            "list_exists",
+            "list_claimed",
+            "list_damaged",
+            "interrupted",
+        }
+    )
 
 
 class AuditError(ContactSanitizerError):

@@ -28,12 +28,13 @@ def no_meter(_stage: str) -> AbstractContextManager[None]:
 class Job:
     """One run: the list's id, its rules, and the moment it began (milliseconds since 1970 UTC).
 
-    Consents and suppressions are judged at that moment.
+    Consents and suppressions are judged at that moment, as the registry was at `change` (None: as it is).
     """
 
     list_id: ListId
     policy: Policy
     started_at: int
+    change: int | None = None
 
     @property
     def now(self) -> int:
@@ -52,6 +53,15 @@ class Job:
             scopes=frozenset(suppression.scopes),
             register_max_age_days={str(scope): days for scope, days in suppression.max_age_days.items()},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a job is run, which changes none of its bytes; see `Tools`."""
+
+    progress: Callable[[int], None] = lambda _bytes: None
+    meter: Meter = no_meter
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

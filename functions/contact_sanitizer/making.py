@@ -8,11 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
-from contact_sanitizer.catalogue import Catalogue, ListEntry, ListTerms, State
-from contact_sanitizer.errors import ContactSanitizerError
+from contact_sanitizer.catalogue import Catalogue, ListEntry, ListTerms
+from contact_sanitizer.errors import ContactSanitizerError, OutputError
 from contact_sanitizer.intake.raw import ListSource
 from contact_sanitizer.job import Job, Tools
-from contact_sanitizer.outputs.manifest import Manifest
+from contact_sanitizer.listid import ListId, sortable_id
+from contact_sanitizer.outputs.manifest import Counts, Manifest
 from contact_sanitizer.ports import Announce, ListShelf
 from contact_sanitizer.sanitize import sanitize
 
@@ -30,42 +31,89 @@ class ListOffice:
 def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) -> tuple[Manifest, str]:
     """Make the list, publish it and enter it; returns its manifest and where it is.
 
-    The list appears whole or not at all, and not before its event is kept. Raises the package's errors;
-    a failure is an event and an entry too.
+    The list appears whole or not at all, and not before its event is kept. However often it is made under
+    one id, at once or after a crash, there is one list: the first attempt's entry settles for all of them
+    when it began and which keys and state of the registry count, and the first manifest is the manifest. So
+    every attempt writes the same bytes and announces the same events. Raises the package's errors, of its own
+    `OutputError` `list_claimed` where an earlier attempt had another policy; a failure is an event too.
     """
-    about: dict[str, Any] = {
-        "list_id": job.list_id,
-        "policy": job.policy.sha256,
-        "purpose": plain_word(job.policy.consent.purpose),
-    }
-    office.announce(Action.LIST_STARTED, **about)
+    claimed = office.catalogue.get(job.list_id) or _begin(job, tools, office)
+    if claimed.policy_sha256 != job.policy.sha256:
+        raise OutputError("list_claimed", "this list was begun under another policy; upload the file again")
+    if claimed.manifest and office.shelf.manifest(job.list_id) is not None:
+        return _conclude(claimed, office)
+    job = replace(job, started_at=claimed.started_at, change=claimed.registry_change)
+    tools = replace(tools, keyring=tools.keyring.protecting_with(claimed.key_id))
     try:
         with office.shelf.begin(job.list_id) as sink:
-            office.catalogue.put(_entry(job, office, "making"))
             manifest = replace(sanitize(upload, job, tools, sink), finished_at=office.clock())
-            office.announce(Action.LIST_PUBLISHED, **about, **_published(manifest))
-            sink.publish(manifest.encode())
+            settled = office.catalogue.change(job.list_id, lambda entry: _settled(entry, manifest))
+            manifest = Manifest.decode(settled.manifest.encode())
+            _announce(job, office, Action.LIST_PUBLISHED, manifest.finished_at, **_published(manifest))
+            sink.publish(settled.manifest.encode())
     except BaseException as error:
         code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
-        office.announce(Action.LIST_FAILED, outcome=Outcome.FAILURE, **about, code=code)
-        office.catalogue.put(_entry(job, office, "failed"))
+        office.announce(Action.LIST_FAILED, outcome=Outcome.FAILURE, **_about(job), code=code)
+        office.catalogue.change(job.list_id, _failed)
         raise
-    counts = manifest.counts
-    office.catalogue.put(
-        replace(
-            _entry(job, office, "made"),
-            rows=counts.rows,
-            kept=counts.kept,
-            dropped=counts.dropped,
-            rejected=counts.rejected,
-        )
+    return _conclude(settled, office)
+
+
+def _begin(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
+    """Announces the list and enters it; of attempts at once each may announce it, and one enters it."""
+    _announce(job, office, Action.LIST_STARTED, job.started_at)
+    return office.catalogue.claim(_entry(job, tools, office))
+
+
+def _conclude(settled: ListEntry, office: ListOffice) -> tuple[Manifest, str]:
+    """Enters a published list as made."""
+    list_id, manifest = ListId(settled.list_id), Manifest.decode(settled.manifest.encode())
+    office.catalogue.change(list_id, lambda entry: _made(entry, manifest.counts))
+    return manifest, office.shelf.where(list_id)
+
+
+def _made(entry: ListEntry, counts: Counts) -> ListEntry:
+    rows, kept, dropped, rejected = counts.rows, counts.kept, counts.dropped, counts.rejected
+    return replace(entry, state="made", rows=rows, kept=kept, dropped=dropped, rejected=rejected)
+
+
+def _settled(entry: ListEntry, manifest: Manifest) -> ListEntry:
+    """The entry with a manifest; one that is there already stands, where it tells of the same files."""
+    if not entry.manifest:
+        return replace(entry, state="making", manifest=manifest.encode().decode())
+    if Manifest.decode(entry.manifest.encode()).outputs != manifest.outputs:
+        raise OutputError("list_exists", "an earlier attempt at this list came to other files")
+    return entry
+
+
+def _failed(entry: ListEntry) -> ListEntry:
+    return entry if entry.state == "made" else replace(entry, state="failed")
+
+
+def _announce(job: Job, office: ListOffice, action: Action, at: int, **particulars: Any) -> None:
+    """Announce what may be announced again by another attempt, in the very same words."""
+    chance = sortable_id(0, sha256(f"{job.list_id}|{action}".encode()).digest())
+    uid = job.list_id[:10] + chance[10:]
+    office.announce(action, at=at, uid=uid, correlation=job.list_id, **_about(job), **particulars)
+
+
+def _about(job: Job) -> dict[str, Any]:
+    purpose = plain_word(job.policy.consent.purpose)
+    return {"list_id": job.list_id, "policy": job.policy.sha256, "purpose": purpose}
+
+
+def _entry(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
+    return ListEntry(
+        job.list_id,
+        "making",
+        job.policy.name,
+        job.started_at,
+        office.shelf.place,
+        _terms(job),
+        job.policy.sha256,
+        tools.registry.standing().change,
+        tools.keyring.primary.id,
     )
-    return manifest, office.shelf.where(job.list_id)
-
-
-def _entry(job: Job, office: ListOffice, state: State) -> ListEntry:
-    place, terms = office.shelf.place, _terms(job)
-    return ListEntry(job.list_id, state, job.policy.name, job.started_at, place, terms)
 
 
 def _terms(job: Job) -> ListTerms:

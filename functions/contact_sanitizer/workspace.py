@@ -25,7 +25,7 @@ from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
-from contact_sanitizer.job import Job, Meter, Tools, no_meter
+from contact_sanitizer.job import Job, Manner, Tools
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.making import ListOffice, make_list
 from contact_sanitizer.outputs.manifest import Manifest
@@ -130,13 +130,22 @@ class Workspace:
         return sortable_id(self.clock(), self.randomness(10))
 
     def record(
-        self, action: Action, *, outcome: Outcome = Outcome.BEGUN, uid: str = "", **particulars: Any
+        self,
+        action: Action,
+        *,
+        outcome: Outcome = Outcome.BEGUN,
+        at: int | None = None,
+        uid: str = "",
+        correlation: str = "",
+        **particulars: Any,
     ) -> None:
         """Write one audit event; what it announces may happen once this has returned.
 
-        `uid`: the event's id where the same effect may be announced twice; else a new one.
+        `at`, `uid` and `correlation` where the same effect may be announced twice, and has to be the same
+        event then; else now, a new id, and the id of this command.
         """
-        common = (self.clock(), self.principal, self.tenant, self.correlation, uid or self.new_id())
+        when = self.clock() if at is None else at
+        common = (when, self.principal, self.tenant, correlation or self.correlation, uid or self.new_id())
         self.world.audit.append(Event(action, outcome, *common, **particulars))
 
     def desk(self, region: str, actor: str | None = None) -> Desk:
@@ -221,17 +230,17 @@ class Workspace:
         upload: ListSource,
         policy: Policy,
         out: Path | None = None,
-        progress: Callable[[int], None] = lambda _bytes: None,
-        *,
-        meter: Meter = no_meter,
-        workers: int = 0,
+        manner: Manner = Manner(),  # noqa: B008 - frozen, and what most callers want
+        list_id: ListId | None = None,
     ) -> tuple[Manifest, str]:
         """Run the main job and publish its list; returns the manifest and where the list is.
 
-        The list appears whole or not at all. Each run is announced and concluded in the audit log.
+        The list appears whole or not at all. Each run is announced and concluded in the audit log. `list_id`
+        names a list that may have been begun before, by another attempt at the same upload; else it is new.
         """
-        job = Job(self.new_id(), policy, self.clock())
-        tools = Tools(self.registry, self.keyring, Normalizer(number_rules(policy)), progress, meter, workers)
+        job = Job(list_id or self.new_id(), policy, self.clock())
+        normalizer = Normalizer(number_rules(policy))
+        tools = Tools(self.registry, self.keyring, normalizer, manner.progress, manner.meter, manner.workers)
         shelf = self.world.shelf(str(out) if out else None)
         return make_list(upload, job, tools, ListOffice(shelf, self.catalogue, self.record, self.clock))
 

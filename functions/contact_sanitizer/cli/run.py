@@ -12,6 +12,7 @@ import click
 
 from contact_sanitizer.cli.frame import Command, emit
 from contact_sanitizer.cli.opening import open_workspace
+from contact_sanitizer.job import Manner
 from contact_sanitizer.policy import default_policy, load_policy
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run(context: click.Context, file: Path, policy_file: Path | None, out: Path 
     """
     policy = load_policy(policy_file) if policy_file else default_policy()
     with open_workspace(context) as workspace, progress_bar(file) as progress:
-        manifest, place = workspace.sanitize(file, policy, out, progress, workers=workers - 1)
+        manifest, place = workspace.sanitize(file, policy, out, Manner(progress, workers=workers - 1))
     emit(context, manifest.document(), lambda: print_summary(manifest, place))
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contact_sanitizer.errors import OutputError
 from contact_sanitizer.reasons import Reason
 
 FORMAT: Final = "contact-sanitizer/manifest/v1"
@@ -91,6 +92,38 @@ class Manifest:
     def encode(self) -> bytes:
         """The bytes of `manifest.json`."""
         return json.dumps(self.document(), ensure_ascii=False, indent=2).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, data: bytes) -> Manifest:
+        """The manifest whose `encode` gives these bytes; `OutputError` (`list_damaged`) for any others."""
+        try:
+            stated = {name: value for name, value in json.loads(data).items() if name != "format"}
+            manifest = cls(**(stated | _parts(stated)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise _damaged() from None
+        if manifest.encode() != data:
+            raise _damaged()
+        return manifest
+
+
+def _parts(stated: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "upload": Upload(**stated["upload"]),
+        "counts": Counts(**stated["counts"]),
+        "warnings": [Warned(**warned) for warned in stated["warnings"]],
+        "outputs": [OutputFile(**output) for output in stated["outputs"]],
+        "started_at": _milliseconds(stated["started_at"]),
+        "finished_at": _milliseconds(stated["finished_at"]),
+    }
+
+
+def _milliseconds(moment: str) -> int:
+    since = datetime.fromisoformat(moment) - datetime.fromtimestamp(0, UTC)
+    return since // timedelta(milliseconds=1)
+
+
+def _damaged() -> OutputError:
+    return OutputError("list_damaged", "the list's manifest is not one that was written here")
 
 
 def rfc3339(at: int) -> str:

@@ -173,6 +173,20 @@ class Keyring:
         new = Key(new_id, KeyStatus.PRIMARY, now.astimezone(UTC), new_root)
         return Keyring(self.tenant, (*kept, new), self.lookup)
 
+    def protecting_with(self, key_id: int) -> Keyring:
+        """The keyring with that key as primary, so that work begun before a rotation ends as it began.
+
+        Never stored. Raises `KeyringError` `key_unknown`, `key_destroyed`.
+        """
+        if self.key(key_id).root is None:
+            raise KeyringError("key_destroyed", "that key has been destroyed")
+        status = {KeyStatus.PRIMARY: KeyStatus.ENABLED}
+        keys = tuple(
+            replace(key, status=KeyStatus.PRIMARY if key.id == key_id else status.get(key.status, key.status))
+            for key in self.keys
+        )
+        return Keyring(self.tenant, keys, self.lookup)
+
     def destroy(self, key_id: int) -> Keyring:
         """A keyring without that key's root: what it protected can never be opened again.
 
