@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes, refused
 from contact_sanitizer.job import Job, Tools
+from contact_sanitizer.outputs.settled import Settled
+from contact_sanitizer.phone.foreign import looks_foreign
 from contact_sanitizer.phone.normalize import Numbers
 from contact_sanitizer.policy_words import Action, Role
 from contact_sanitizer.ports import Screening
@@ -30,6 +32,9 @@ from contact_sanitizer.screening.verdict import Drop, primary_reasons
 if TYPE_CHECKING:
     from contact_sanitizer.policy import Policy
 
+FOREIGN = "foreign_numbers"
+UNKNOWN_WORDS = "unknown_consent_words"
+"""Of the counts of a batch, those that are warnings."""
 UNNAMED_CONSENT = "(consent)"
 """How a batch calls a consent column that the file has and the policy does not name."""
 UNNAMED_REFUSAL = "(refusal)"
@@ -61,16 +66,6 @@ class Judged:
     prepared: Prepared
     reasons: NDArray[np.uint8]
     drops: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Rendered:
-    """A batch ready to be written: the kept rows' tokens and protected columns, and what was redacted."""
-
-    judged: Judged
-    tokens: NDArray[np.uint8]
-    columns: list[pa.StringArray]
-    redacted: Mapping[str, int]
 
 
 class LateRefusal(Exception):  # noqa: N818 - no error: a turn that a list may take
@@ -138,6 +133,11 @@ class Judge:
         if late:
             raise LateRefusal
 
+    def recall(self, settled: Settled) -> None:
+        """Takes in a batch that an earlier attempt has settled."""
+        self.refusals.learn(settled.noted, settled.withdrawn)
+        self.duplicates.add(_rows_of(settled.subjects, np.flatnonzero(settled.reasons == 0)))
+
     def _kept_before(self, subjects: NDArray[np.uint8]) -> bool:
         return len(subjects) > 0 and bool(self.duplicates.contains(Needles.of(subjects)).any())
 
@@ -167,21 +167,40 @@ class Renderer:
         self._tools = tools
         self._audience = job.policy.output.audience
         self._columns = job.policy.written_columns
+        self._phone = job.policy.column_with(Role.PHONE) or ""
+        self._region = job.policy.default_region
         self._tokens = TokenMaker(tools.keyring, self._audience)
 
-    def render(self, judged: Judged) -> Rendered:
+    def render(self, judged: Judged) -> Settled:
         """A batch ready to be written."""
+        prepared = judged.prepared
         kept = np.flatnonzero(judged.reasons == 0)
         with self._tools.meter("tokens"):
-            tokens = self._tokens.text(_rows_of(judged.prepared.numbers.blocks, kept))
+            tokens = self._tokens.text(_rows_of(prepared.numbers.blocks, kept))
         redacted: Counter[str] = Counter()
         with self._tools.meter("columns"):
             columns = []
             for name, action in self._columns.items():
-                cells, found = self._protected(name, action, judged.prepared.batch, kept)
+                cells, found = self._protected(name, action, prepared.batch, kept)
                 columns.append(cells)
                 redacted.update(found)
-        return Rendered(judged, tokens, columns, redacted)
+        return Settled(
+            prepared.batch.records,
+            prepared.subjects,
+            judged.reasons,
+            judged.drops,
+            tokens,
+            columns,
+            prepared.noted,
+            prepared.withdrawn,
+            redacted,
+            self._counts(prepared),
+        )
+
+    def _counts(self, prepared: Prepared) -> dict[str, int]:
+        foreign = looks_foreign(prepared.batch.cells[self._phone], prepared.reasons, self._region)
+        unknown = 0 if prepared.consent is None else int((prepared.consent == ConsentCell.UNKNOWN).sum())
+        return {"per_row": prepared.numbers.per_row, FOREIGN: foreign, UNKNOWN_WORDS: unknown}
 
     def _protected(
         self, name: str, action: Action, batch: CellBatch, kept: NDArray[np.int64]

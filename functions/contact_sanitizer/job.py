@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from contact_sanitizer.listid import ListId
+from contact_sanitizer.outputs.settled import Settled
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.ports import Registry
 from contact_sanitizer.protection.keyring import Keyring
+from contact_sanitizer.screening.infile import InFileRefusals
 from contact_sanitizer.screening.rule import Rule
 
 if TYPE_CHECKING:
@@ -22,6 +24,55 @@ Meter = Callable[[str], AbstractContextManager[None]]
 def no_meter(_stage: str) -> AbstractContextManager[None]:
     """A meter that measures nothing."""
     return nullcontext()
+
+
+class Paused(Exception):  # noqa: N818 - no error: what was settled is kept, and the job goes on later
+    """The job stopped where it was asked to; another attempt goes on from its last part."""
+
+
+class Parts(Protocol):
+    """What earlier attempts at the same job have settled, so that none of it is done again."""
+
+    def settled(self) -> Iterator[Settled]:
+        """The batches that are settled, in order from the first, without a gap."""
+        ...
+
+    def keep(self, settled: Settled) -> None:
+        """Keeps the next batch; raises `Paused` where the job shall stop here."""
+        ...
+
+    def recall_refusals(self, refusals: InFileRefusals) -> bool:
+        """Adds the refusals of the whole file, where it was read for them; whether it was."""
+        ...
+
+    def keep_refusals(self, refusals: InFileRefusals) -> None:
+        """Keeps the refusals of the whole file; batches that were settled without them are dropped."""
+        ...
+
+    def clear(self) -> None:
+        """Drops everything: the list is made."""
+        ...
+
+
+class NoParts:
+    """Nothing is kept: a job that stops begins anew."""
+
+    def settled(self) -> Iterator[Settled]:
+        """None."""
+        return iter(())
+
+    def keep(self, settled: Settled) -> None:
+        """Keeps nothing."""
+
+    def recall_refusals(self, refusals: InFileRefusals) -> bool:  # noqa: ARG002 - as declared
+        """There are none."""
+        return False
+
+    def keep_refusals(self, refusals: InFileRefusals) -> None:
+        """Keeps nothing."""
+
+    def clear(self) -> None:
+        """Drops nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +108,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a job is run, which changes none of its bytes; see `Tools`."""
+    """How a job is run, which changes none of its bytes; see `Tools`.
+
+    `resume`: where batches are kept once they are settled, by what they belong to.
+    """
 
     progress: Callable[[int], None] = lambda _bytes: None
     meter: Meter = no_meter
     workers: int = 0
+    resume: Callable[[str], Parts] = lambda _belongs: NoParts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +125,7 @@ class Tools:
 
     `progress` is told how many bytes of the upload were read since last time. `workers`: how many
     threads prepare and render batches beside the one that judges and writes; the bytes are the same.
+    `parts`: what earlier attempts have settled.
     """
 
     registry: Registry
@@ -78,3 +134,4 @@ class Tools:
     progress: Callable[[int], None] = lambda _bytes: None
     meter: Meter = no_meter
     workers: int = 0
+    parts: Parts = field(default_factory=NoParts)

@@ -7,25 +7,31 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from contact_sanitizer import __version__
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry, ListTerms
 from contact_sanitizer.errors import ContactSanitizerError, OutputError
 from contact_sanitizer.intake.raw import ListSource
-from contact_sanitizer.job import Job, Tools
+from contact_sanitizer.job import Job, NoParts, Parts, Paused, Tools
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.outputs.manifest import Counts, Manifest
+from contact_sanitizer.phone.plan import load_plan
 from contact_sanitizer.ports import Announce, ListShelf
 from contact_sanitizer.sanitize import sanitize
 
 
 @dataclass(frozen=True, slots=True)
 class ListOffice:
-    """What surrounds the main job: where lists go, where they are entered, who is told before."""
+    """What surrounds the main job: where lists go, where they are entered, who is told before.
+
+    `resume`: where settled batches are kept, by what they belong to.
+    """
 
     shelf: ListShelf
     catalogue: Catalogue
     announce: Announce
     clock: Callable[[], int]
+    resume: Callable[[str], Parts] = lambda _belongs: NoParts()
 
 
 def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) -> tuple[Manifest, str]:
@@ -36,6 +42,7 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
     when it began and which keys and state of the registry count, and the first manifest is the manifest. So
     every attempt writes the same bytes and announces the same events. Raises the package's errors, of its own
     `OutputError` `list_claimed` where an earlier attempt had another policy; a failure is an event too.
+    `Paused` passes through: the next attempt goes on.
     """
     claimed = office.catalogue.get(job.list_id) or _begin(job, tools, office)
     if claimed.policy_sha256 != job.policy.sha256:
@@ -43,7 +50,8 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
     if claimed.manifest and office.shelf.manifest(job.list_id) is not None:
         return _conclude(claimed, office)
     job = replace(job, started_at=claimed.started_at, change=claimed.registry_change)
-    tools = replace(tools, keyring=tools.keyring.protecting_with(claimed.key_id))
+    keyring = tools.keyring.protecting_with(claimed.key_id)
+    tools = replace(tools, keyring=keyring, parts=office.resume(_belongs(claimed)))
     try:
         with office.shelf.begin(job.list_id) as sink:
             manifest = replace(sanitize(upload, job, tools, sink), finished_at=office.clock())
@@ -51,11 +59,14 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
             manifest = Manifest.decode(settled.manifest.encode())
             _announce(job, office, Action.LIST_PUBLISHED, manifest.finished_at, **_published(manifest))
             sink.publish(settled.manifest.encode())
+    except Paused:
+        raise
     except BaseException as error:
         code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
         office.announce(Action.LIST_FAILED, outcome=Outcome.FAILURE, **_about(job), code=code)
         office.catalogue.change(job.list_id, _failed)
         raise
+    tools.parts.clear()
     return _conclude(settled, office)
 
 
@@ -63,6 +74,13 @@ def _begin(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
     """Announces the list and enters it; of attempts at once each may announce it, and one enters it."""
     _announce(job, office, Action.LIST_STARTED, job.started_at)
     return office.catalogue.claim(_entry(job, tools, office))
+
+
+def _belongs(claimed: ListEntry) -> str:
+    """What decides the bytes of a list, besides the upload that its id stands for."""
+    engine = f"{__version__}|{load_plan().metadata_version}"
+    settled = f"{claimed.policy_sha256}|{claimed.started_at}|{claimed.registry_change}|{claimed.key_id}"
+    return f"{engine}|{claimed.list_id}|{settled}"
 
 
 def _conclude(settled: ListEntry, office: ListOffice) -> tuple[Manifest, str]:

@@ -17,23 +17,23 @@ import numpy as np
 
 from contact_sanitizer import __version__
 from contact_sanitizer.batches import (
+    FOREIGN,
+    UNKNOWN_WORDS,
     UNNAMED_CONSENT,
     UNNAMED_REFUSAL,
     Judge,
     LateRefusal,
-    Rendered,
     Renderer,
     prepare,
 )
 from contact_sanitizer.intake.batch import CellBatch
-from contact_sanitizer.intake.consentcells import ConsentCell
 from contact_sanitizer.intake.headers import known_headers, known_role
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.listfile import ColumnWish, ListFile, ListSource, ReadOptions, open_list
 from contact_sanitizer.job import Job, Tools
 from contact_sanitizer.outputs.listfiles import ListFiles
 from contact_sanitizer.outputs.manifest import Counts, Manifest, OutputFile, Upload, Warned, counts_of
-from contact_sanitizer.phone.foreign import looks_foreign
+from contact_sanitizer.outputs.settled import Settled
 from contact_sanitizer.phone.plan import load_plan
 from contact_sanitizer.policy_words import Role
 from contact_sanitizer.ports import ListSink
@@ -55,8 +55,8 @@ WARNINGS: Final = {
     "hidden_rows_read": "rows that the workbook hides were read like the others",
     "hidden_columns_read": "columns that the workbook hides were read like the others",
     "formula_without_value": "cells hold a formula without a saved value and count as empty",
-    "unknown_consent_words": "consent cells hold words that are neither yes nor no; they are no consent",
-    "foreign_numbers": "many refused cells look like Chinese mobiles: is the default region right?",
+    UNKNOWN_WORDS: "consent cells hold words that are neither yes nor no; they are no consent",
+    FOREIGN: "many refused cells look like Chinese mobiles: is the default region right?",
 }
 
 
@@ -66,12 +66,14 @@ def sanitize(upload: ListSource, job: Job, tools: Tools, sink: ListSink) -> Mani
     Promises: every record of the file is in exactly one outcome; the same upload, policy, keys, registry
     state and list id give the same bytes. Raises the package's errors; then nothing may be published.
     """
-    refusals = InFileRefusals(sink.scratch / "refusals")
-    try:
-        return _make(upload, job, tools, sink, refusals)
-    except LateRefusal:
-        sink.restart()
-        return _make(upload, job, tools, sink, refusals)
+    refusals, parts = InFileRefusals(sink.scratch / "refusals"), tools.parts
+    if not parts.recall_refusals(refusals):
+        try:
+            return _make(upload, job, tools, sink, refusals)
+        except LateRefusal:
+            sink.restart()
+            parts.keep_refusals(refusals)
+    return _make(upload, job, tools, sink, refusals)
 
 
 def _make(upload: ListSource, job: Job, tools: Tools, sink: ListSink, refusals: InFileRefusals) -> Manifest:
@@ -86,11 +88,18 @@ def _make(upload: ListSource, job: Job, tools: Tools, sink: ListSink, refusals: 
         coarse = policy.reports.disclose == "coarse"
         files = ListFiles(sink.create, policy.output.format, list(policy.written_columns), coarse=coarse)
         judge = Judge(job, tools, screening, refusals, duplicates)
-        renderer, tally = Renderer(job, tools), _Tally(policy)
-        prepared = ordered(pool, tools.workers, lambda batch: prepare(batch, job, tools), _read(file, tools))
-        for rendered in ordered(pool, tools.workers, renderer.render, judge.verdicts(prepared)):
-            tally.count(rendered)
-            _write(rendered, files, tools)
+        renderer, tally = Renderer(job, tools), _Tally()
+        batches = _read(file, tools)
+        for settled in tools.parts.settled():
+            next(batches)  # read all the same: the upload's digest and the reader's warnings need it
+            judge.recall(settled)
+            tally.count(settled)
+            _write(settled, files, tools)
+        prepared = ordered(pool, tools.workers, lambda batch: prepare(batch, job, tools), batches)
+        for settled in ordered(pool, tools.workers, renderer.render, judge.verdicts(prepared)):
+            tools.parts.keep(settled)
+            tally.count(settled)
+            _write(settled, files, tools)
         with tools.meter("finish"):
             outputs = files.finish()
         return _manifest(job, tools, file, digest, screening.standing, tally, outputs)
@@ -126,46 +135,39 @@ def _read(file: ListFile, tools: Tools) -> Iterator[CellBatch]:
         yield batch
 
 
-def _write(rendered: Rendered, files: ListFiles, tools: Tools) -> None:
-    judged, prepared = rendered.judged, rendered.judged.prepared
+def _write(settled: Settled, files: ListFiles, tools: Tools) -> None:
     with tools.meter("clean list"):
-        files.write_clean(rendered.tokens, rendered.columns)
+        files.write_clean(settled.tokens, settled.columns)
     with tools.meter("rejects"):
-        files.write_rejects(prepared.batch.records, judged.reasons)
+        files.write_rejects(settled.records, settled.reasons)
     with tools.meter("decisions"):
-        files.write_decisions(prepared.batch.records, prepared.subjects, judged.reasons, judged.drops)
+        files.write_decisions(settled.records, settled.subjects, settled.reasons, settled.drops)
 
 
 class _Tally:
     """Counts what the manifest tells."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._phone = policy.column_with(Role.PHONE) or ""
-        self._region = policy.default_region
+    def __init__(self) -> None:
         self._by_reason = np.zeros(len(Reason), np.int64)
         self._redacted: Counter[str] = Counter()
-        self._per_row = self._unknown_words = self._foreign = 0
+        self._others: Counter[str] = Counter()
 
-    def count(self, rendered: Rendered) -> None:
+    def count(self, settled: Settled) -> None:
         """Take in one batch."""
-        judged, prepared = rendered.judged, rendered.judged.prepared
-        self._by_reason += np.bincount(judged.reasons, minlength=len(Reason))
-        self._redacted.update(rendered.redacted)
-        self._per_row += prepared.numbers.per_row
-        self._foreign += looks_foreign(prepared.batch.cells[self._phone], prepared.reasons, self._region)
-        if prepared.consent is not None:
-            self._unknown_words += int((prepared.consent == ConsentCell.UNKNOWN).sum())
+        self._by_reason += np.bincount(settled.reasons, minlength=len(Reason))
+        self._redacted.update(settled.redacted)
+        self._others.update(settled.counts)
 
     @property
     def counts(self) -> Counts:
         """Rows by outcome."""
-        return counts_of(self._by_reason, self._redacted, self._per_row)
+        return counts_of(self._by_reason, self._redacted, self._others["per_row"])
 
     def warnings(self, of_file: Mapping[str, int]) -> list[Warned]:
         """What a person should look at."""
-        counted = {**of_file, "unknown_consent_words": self._unknown_words}
-        if self._foreign > self._by_reason.sum() * FOREIGN_SHARE:
-            counted["foreign_numbers"] = self._foreign
+        counted = {**of_file, UNKNOWN_WORDS: self._others[UNKNOWN_WORDS]}
+        if self._others[FOREIGN] > self._by_reason.sum() * FOREIGN_SHARE:
+            counted[FOREIGN] = self._others[FOREIGN]
         return [Warned(code, count, WARNINGS[code]) for code, count in counted.items() if count]
 
 

@@ -242,7 +242,8 @@ class Workspace:
         normalizer = Normalizer(number_rules(policy))
         tools = Tools(self.registry, self.keyring, normalizer, manner.progress, manner.meter, manner.workers)
         shelf = self.world.shelf(str(out) if out else None)
-        return make_list(upload, job, tools, ListOffice(shelf, self.catalogue, self.record, self.clock))
+        office = ListOffice(shelf, self.catalogue, self.record, self.clock, manner.resume)
+        return make_list(upload, job, tools, office)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock() // 1000, UTC)

@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "job": FOUNDATION | {*STEPS, "ports"},
     "batches": FOUNDATION | {*STEPS, "ports", "job"},
     "sanitize": FOUNDATION | {*STEPS, "audit", "ports", "job", "batches"},
+    "parts": FOUNDATION | {*STEPS, "ports", "job"},
     "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
     "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded"},

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.screening.mappedsubjects import MappedSubjects
 from contact_sanitizer.screening.sieve import Sieve
-from contact_sanitizer.screening.subjectruns import U64, Needles, SortedSubjects
+from contact_sanitizer.screening.subjectruns import U64, Needles, SortedSubjects, subject_bytes
 
 MEMORY_ENTRIES: Final = 2_000_000
 #: So many runs of like size become one.
@@ -79,6 +79,11 @@ class SubjectSet:
         found = np.empty(len(needles), np.bool_)
         found[needles.order] = self._known(needles.hi, needles.lo)
         return found
+
+    def subjects(self) -> NDArray[np.uint8]:
+        """All of them, uint8 (n, 16), in no order."""
+        runs = [*self._runs, *(spilled.mapped.subjects for spilled in self._spilled)]
+        return np.concatenate([np.empty((0, 16), np.uint8), *(subject_bytes(run.hi, run.lo) for run in runs)])
 
     def _known(self, hi: U64, lo: U64) -> NDArray[np.bool_]:
         """Whether each of these ascending subjects is here."""

@@ -33,6 +33,10 @@ class InFileRefusals:
             if len(subjects):
                 known.add(subjects)
 
+    def stated(self) -> tuple[Subjects, Subjects]:
+        """What was learned: `noted` and `withdrawn`, uint8 (k, 16) each."""
+        return self._noted.subjects(), self._withdrawn.subjects()
+
     def apply(self, bits: NDArray[np.uint8], needles: Needles) -> NDArray[np.uint8]:
         """The drop bits of a batch's candidates with what is known of the file's refusals."""
         if not len(self):
