@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
@@ -45,8 +46,24 @@ class CloudWorld:
 def cloud() -> Iterator[CloudWorld]:
     """A new, empty AWS with one stack's resources in it."""
     hurried = SimpleNamespace(sleep=lambda _: None)
-    with patch.dict("os.environ", MADE_UP), patch("botocore.endpoint.time", hurried), mock_aws():
+    with (
+        patch.dict("os.environ", MADE_UP),
+        patch("botocore.endpoint.time", hurried),
+        patch.object(type(botocore_stubber), "__call__", _one_at_a_time(type(botocore_stubber).__call__)),
+        mock_aws(),
+    ):
         yield make_stack(Clients(REGION))
+
+
+def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A write of DynamoDB and S3 is atomic; moto's is so only where nobody else is at work."""
+    lock = RLock()
+
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return call(*args, **kwargs)
+
+    return locked
 
 
 def make_stack(clients: Clients) -> CloudWorld:
