@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
     "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded"},
+    "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws"},
     "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, "workspace", "cli"},
 }
 NO_STEP_MAY_USE = {"os.environ", "time", "random", "secrets", "socket", "boto3", "botocore", "urllib.request"}

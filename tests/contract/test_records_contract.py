@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cloudworld import CATALOGUE, cloud
+from contact_sanitizer.aws.records import DynamoRecords
 from contact_sanitizer.embedded.records import SqliteRecords
 from contact_sanitizer.ports import Records
 
@@ -30,7 +32,12 @@ def _sqlite(folder: Path) -> Iterator[Opener]:
         records.close()
 
 
-STORES = {"sqlite": _sqlite}
+def _dynamodb(_folder: Path) -> Iterator[Opener]:
+    with cloud() as world:
+        yield lambda: DynamoRecords(world.clients.dynamodb, CATALOGUE, "default")
+
+
+STORES = {"sqlite": _sqlite, "dynamodb": _dynamodb}
 
 
 @pytest.fixture(params=STORES)

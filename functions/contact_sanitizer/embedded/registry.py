@@ -25,6 +25,7 @@ from contact_sanitizer.embedded.registry_rows import (
 from contact_sanitizer.embedded.registry_view import SqliteScreening
 from contact_sanitizer.embedded.snapshots import SnapshotShelf
 from contact_sanitizer.errors import RegistryError
+from contact_sanitizer.screening.acts import judge, salt_of
 from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
 from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.recording import (
@@ -37,13 +38,7 @@ from contact_sanitizer.screening.recording import (
 )
 from contact_sanitizer.screening.rule import FOREVER, Rule
 from contact_sanitizer.screening.subjectruns import Needles
-from contact_sanitizer.screening.suppression import (
-    SuppressionAct,
-    SuppressionEntry,
-    SuppressionEvent,
-    entries,
-    same_person,
-)
+from contact_sanitizer.screening.suppression import entries
 
 _BULK_TRANSACTION = 500_000
 
@@ -216,22 +211,13 @@ class SqliteRegistry:
         if isinstance(event, ConsentEvent):
             return Outcome.RECORDED if insert(self._db, self._book, event) else Outcome.ALREADY_THERE
         acts = read_person(self._db, event.subject, event.contract)[1]
-        outcome = self._judge(event, acts)
+        known = is_there(self._db, event)
+        outcome = judge(event, acts, known=known)
         if outcome is Outcome.RECORDED:
             if event.contract:
                 self._db.execute("INSERT OR IGNORE INTO contract VALUES (?)", (event.contract,))
-            # an act after others of the same second is an act of its own
-            insert(self._db, self._book, event, salt=len(acts) if is_there(self._db, event) else 0)
+            insert(self._db, self._book, event, salt=salt_of(acts, known=known))
         return outcome
-
-    def _judge(self, event: SuppressionEvent, acts: Sequence[SuppressionEvent]) -> Outcome:
-        entry = next((e for e in entries(acts) if (e.scope, e.reason) == (event.scope, event.reason)), None)
-        if event.act is SuppressionAct.ADDED:
-            # the same file again does not undo a removal; a later list, or a person, does
-            known = is_there(self._db, event) and (bool(event.occasion) or _covers(entry, event))
-            covered = bool(event.occasion) and _covers(entry, event)
-            return Outcome.ALREADY_THERE if known or covered else Outcome.RECORDED
-        return _judge_removal(event, entry)
 
     def _set_mark(self, mark: ImportMark) -> None:
         self._db.execute(
@@ -267,22 +253,3 @@ class SqliteRegistry:
 def _are_distinct(subjects: NDArray[np.uint8]) -> bool:
     needles = Needles.of(subjects)
     return not np.any((needles.hi[1:] == needles.hi[:-1]) & (needles.lo[1:] == needles.lo[:-1]))
-
-
-def _covers(entry: SuppressionEntry | None, event: SuppressionEvent) -> bool:
-    """Whether an entry in force already says all that the event would."""
-    if entry is None or entry.removed or entry.removal_by is not None:
-        return False
-    return entry.until >= (FOREVER if event.expires_at is None else min(event.expires_at, FOREVER))
-
-
-def _judge_removal(event: SuppressionEvent, entry: SuppressionEntry | None) -> Outcome:
-    if entry is None or entry.removed:
-        return Outcome.NOTHING_TO_REMOVE
-    asked_by = entry.removal_by
-    if event.act is SuppressionAct.REMOVED:
-        again = asked_by is not None and same_person(asked_by, event.recorded_by)
-        return Outcome.ALREADY_THERE if again else Outcome.RECORDED
-    if asked_by is None:
-        return Outcome.NO_REMOVAL_ASKED
-    return Outcome.SECOND_PERSON_NEEDED if same_person(asked_by, event.recorded_by) else Outcome.RECORDED

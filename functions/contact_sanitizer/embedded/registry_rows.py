@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contact_sanitizer.screening.bulkfold import EventColumns, Terms
+from contact_sanitizer.screening.bulkfold import Terms
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus
+from contact_sanitizer.screening.eventrows import BULK_ROW
 from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.identity import TermKey, contract_of, identity_of, kind_of, term_key
 from contact_sanitizer.screening.recording import Event
-from contact_sanitizer.screening.subjectruns import Needles, halves
+from contact_sanitizer.screening.subjectruns import halves
 from contact_sanitizer.screening.suppression import SuppressionAct, SuppressionEvent, SuppressionReason
 
-#: One event of a bulk reading; sorted by (hi, lo, change) it is ready to be folded.
-BULK_ROW: Final = np.dtype(
-    [
-        ("hi", np.uint64),
-        ("lo", np.uint64),
-        ("kind", np.uint8),
-        ("term", np.int64),
-        ("effective_at", np.int64),
-        ("expires_at", np.int64),
-        ("recorded_at", np.int64),
-        ("change", np.int64),
-    ]
-)
 BULK_COLUMNS: Final = (
     "subject, kind, term, ifnull(effective_at, -1), ifnull(expires_at, -1), recorded_at, change"
 )
@@ -60,7 +47,6 @@ _SELECT: Final = (
     " WHERE subject = ? AND contract = ? ORDER BY change"
 )
 
-TermKey = tuple[str, ...]
 Row = tuple[object, ...]
 
 
@@ -110,37 +96,9 @@ def insert_alike(
 
 def is_there(db: sqlite3.Connection, event: Event) -> bool:
     """Whether the same event is recorded, whatever was recorded after it."""
-    key = (event.subject, _contract(event), identity_of(event))
+    key = (event.subject, contract_of(event), identity_of(event))
     found = db.execute("SELECT 1 FROM event WHERE subject = ? AND contract = ? AND identity = ?", key)
     return found.fetchone() is not None
-
-
-def identity_of(event: Event, salt: int = 0) -> int:
-    """What makes two recordings about one subject the same event, as a signed 64-bit integer.
-
-    When and by whom it was recorded does not matter for what comes from a file or is dated: the same file
-    twice changes nothing. An act without an occasion is told apart by its second.
-    """
-    parts: list[object] = [_kind(event), *term_key(event)[:-1]]
-    parts += [event.reference, event.expires_at, salt]
-    if isinstance(event, ConsentEvent):
-        parts.append(event.effective_at)
-        told_apart = event.effective_at is None and event.status is ConsentStatus.WITHDRAWN
-    else:
-        told_apart = True
-    if told_apart:
-        parts.append(event.occasion or event.recorded_at)
-    digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
-def term_key(event: Event) -> TermKey:
-    """What the event has in common with many, in the order of the table's columns; the actor is last."""
-    if isinstance(event, ConsentEvent):
-        wording = (event.wording, event.wording_sha256)
-        names = (event.purpose, event.channel, event.sender)
-        return (*names, "", "", "", event.source, *wording, event.recorded_by)
-    return ("", "", "", event.scope, event.reason.value, event.why, event.source, "", "", event.recorded_by)
 
 
 def read_person(
@@ -195,29 +153,11 @@ def scan_rows(db: sqlite3.Connection, contract: int, last: int) -> Iterator[NDAr
             yield packed
 
 
-def columns_of(rows: Sequence[NDArray[np.void]]) -> EventColumns:
-    """Events in any order as sorted columns."""
-    packed = np.concatenate(rows) if rows else np.empty(0, BULK_ROW)
-    if np.any(packed["change"][1:] < packed["change"][:-1]):
-        packed = packed[np.argsort(packed["change"])]
-    order = Needles.of_halves(packed["hi"], packed["lo"]).order
-    names = ("hi", "lo", "kind", "term", "effective_at", "expires_at", "recorded_at")
-    return EventColumns(*(packed[name][order] for name in names))
-
-
 def _row(event: Event, term: int, identity: int) -> Row:
     effective_at = event.effective_at if isinstance(event, ConsentEvent) else None
     times = (effective_at, event.expires_at, event.recorded_at)
-    head = (event.subject, _contract(event), identity, _kind(event), term)
+    head = (event.subject, contract_of(event), identity, kind_of(event), term)
     return (*head, *times, event.reference or None, event.sealed or None)
-
-
-def _contract(event: Event) -> int:
-    return event.contract if isinstance(event, SuppressionEvent) else 0
-
-
-def _kind(event: Event) -> int:
-    return int(event.status if isinstance(event, ConsentEvent) else event.act)
 
 
 def _consent(row: tuple[Any, ...]) -> ConsentEvent:

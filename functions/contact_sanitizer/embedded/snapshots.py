@@ -20,9 +20,10 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from contact_sanitizer.embedded.registry_rows import BULK_COLUMNS, BULK_ROW, bulk_rows, columns_of, scan_rows
+from contact_sanitizer.embedded.registry_rows import BULK_COLUMNS, bulk_rows, scan_rows
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.bulkfold import Resolutions, Terms, fold_columns, verdict_bits
+from contact_sanitizer.screening.eventrows import BULK_ROW, columns_of
 from contact_sanitizer.screening.mappedsubjects import MappedSubjects
 from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects

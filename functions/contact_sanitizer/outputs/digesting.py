@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -15,11 +16,13 @@ Buffer = bytes | memoryview
 class DigestingFile:
     """Wraps a binary file that is written once, from start to end.
 
+    `sync` makes last what was written, once the file is complete: by default it goes to this machine's disk.
     A write that the system refuses raises `OutputError` (`out_full` or `out_unwritable`).
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, sync: Callable[[], None] | None = None) -> None:
         self._file = file
+        self._sync = sync or (lambda: os.fsync(file.fileno()))
         self._digest = hashlib.sha256()
         self._abandoned = False
         self.size = 0
@@ -57,10 +60,10 @@ class DigestingFile:
             self._file.flush()
 
     def close(self) -> None:
-        """Put everything on disk and close."""
+        """Put everything where it lasts and close."""
         with writing_errors():
             self._file.flush()
-            os.fsync(self._file.fileno())
+            self._sync()
             self._file.close()
 
     def abandon(self) -> None:
