@@ -30,7 +30,6 @@ UNUSED = {
         "botocore/data/*/",
         "boto3/data/*/",
         "boto3/examples",
-        "botocore/docs",
     ),
     "engine": (
         "bin",
