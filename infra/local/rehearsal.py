@@ -16,7 +16,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -277,9 +276,8 @@ def _make_certificate(certificate: Path, key: Path) -> None:
 
 
 def _path() -> str:
-    """A real Python 3.13 first: `sam build` refuses a shim."""
-    base = Path(sys.base_prefix, "bin")
-    return os.pathsep.join([str(TOOLS), str(base), str(ROOT / ".venv" / "bin"), "/usr/local/bin", "/usr/bin", "/bin"])
+    """The tools' own Python 3.13 first: `sam build` refuses a shim."""
+    return os.pathsep.join([str(TOOLS), str(ROOT / ".venv" / "bin"), "/usr/local/bin", "/usr/bin", "/bin"])
 
 
 def _tools_environment() -> dict[str, str]:
