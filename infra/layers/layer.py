@@ -1,10 +1,10 @@
-"""Makes one layer: locked wheels for the wanted processor, without the parts that no function loads, compiled.
+"""Makes one layer: locked wheels for the wanted processor, without what no function loads, compiled.
 
     python3.13 layer.py light|engine FOLDER arm64|x86_64
 
-Lambda refuses code and layers of over 250 MB unzipped; each layer has its share here and the build fails above
-it. Bytecode is compiled with unchecked hashes: Lambda's folders are read-only, so what is not compiled here is
-compiled again at every cold start, and dates in archives mean nothing.
+Lambda refuses code and layers of over 250 MB unzipped; each layer has its share here and the build fails
+above it. Bytecode is compiled with unchecked hashes: Lambda's folders are read-only, so what is not compiled
+here is compiled again at every cold start, and dates in archives mean nothing.
 """
 
 from __future__ import annotations
@@ -67,7 +67,14 @@ def install(requirements: Path, target: Path, architecture: str) -> None:
     if uv is None:
         sys.exit("uv is needed to build layers: python3 -m pip install uv")
     command = [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-    command += ["--python", sys.executable, "--python-version", "3.13", "--python-platform", PLATFORMS[architecture]]
+    command += [
+        "--python",
+        sys.executable,
+        "--python-version",
+        "3.13",
+        "--python-platform",
+        PLATFORMS[architecture],
+    ]
     subprocess.run([*command, "--target", str(target), "--requirement", str(requirements)], check=True)
 
 
@@ -81,17 +88,22 @@ def prune(name: str, target: Path) -> None:
                 shutil.rmtree(path)
             elif path.exists():
                 path.unlink()
-    for copy in [*target.glob("pyarrow/libarrow_python*.so"), *target.glob("pyarrow/libarrow_python*.so.*.*.*")]:
+    for copy in [
+        *target.glob("pyarrow/libarrow_python*.so"),
+        *target.glob("pyarrow/libarrow_python*.so.*.*.*"),
+    ]:
         # a wheel holds no links: the loader asks for the name with the one number, the others are copies of it
         copy.unlink()
 
 
 def compile_all(target: Path) -> None:
     """Bytecode beside every module; the sources stay for readable tracebacks."""
-    if sys.version_info[:2] != (3, 13):
+    if not sys.version.startswith("3.13."):
         sys.exit("bytecode for Python 3.13 needs Python 3.13: put it first on PATH")
     mode = PycInvalidationMode.UNCHECKED_HASH
-    if not compileall.compile_dir(target, quiet=1, invalidation_mode=mode, stripdir=str(target), workers=os.cpu_count() or 1):
+    if not compileall.compile_dir(
+        target, quiet=1, invalidation_mode=mode, stripdir=str(target), workers=os.cpu_count() or 1
+    ):
         sys.exit("a module does not compile")
 
 

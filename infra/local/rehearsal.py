@@ -1,8 +1,8 @@
-"""The whole application on this machine: builds it, deploys it on an emulator of AWS on loopback, takes it down.
+"""The whole application on this machine: built, deployed on an emulator of AWS on loopback, taken down.
 
-The emulator (MiniStack) checks signatures and policies, runs functions under their execution roles and serves TLS,
-so that what the template allows and forbids is what happens. It starts with an environment of its own: functions
-inherit it, and nothing of this machine may be in there.
+The emulator (MiniStack) checks signatures and policies, runs functions under their execution roles and
+serves TLS, so that what the template allows and forbids is what happens. It starts with an environment of
+its own: functions inherit it, and nothing of this machine may be in there.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ def free_port() -> int:
 
 def build() -> None:
     """`sam build` for this machine's processor; what has not changed is not built again."""
-    _run(["build", "--cached", "--parallel", "--parameter-overrides", f"Architecture={ARCHITECTURE}"], _tools_environment())
+    _run(
+        ["build", "--cached", "--parallel", "--parameter-overrides", f"Architecture={ARCHITECTURE}"],
+        _tools_environment(),
+    )
 
 
 class Rehearsal:
@@ -146,7 +149,9 @@ class Rehearsal:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
         )
 
-    def person(self, name: str, policies: Sequence[str] = (), tags: Mapping[str, str] | None = None) -> Person:
+    def person(
+        self, name: str, policies: Sequence[str] = (), tags: Mapping[str, str] | None = None
+    ) -> Person:
         """A new user with the stack's policies of those names (`Uploader`, ...) and the tags."""
         iam = self.client("iam")
         pairs = [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
@@ -216,7 +221,12 @@ class Rehearsal:
         _make_certificate(self.certificate, self.folder / "server.key")
         with (self.folder / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [TOOLS / "ministack"], env=environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+                [TOOLS / "ministack"],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
             )
         deadline = time.monotonic() + _START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -229,8 +239,21 @@ class Rehearsal:
 
     def _deploy(self) -> None:
         overrides = [f"Architecture={ARCHITECTURE}", "RetentionDays=1", "AuditLockMode=GOVERNANCE"]
-        command = ["deploy", "--stack-name", STACK, "--resolve-s3", "--no-confirm-changeset", "--no-progressbar"]
-        command += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--parameter-overrides", *overrides]
+        command = [
+            "deploy",
+            "--stack-name",
+            STACK,
+            "--resolve-s3",
+            "--no-confirm-changeset",
+            "--no-progressbar",
+        ]
+        command += [
+            "--capabilities",
+            "CAPABILITY_IAM",
+            "CAPABILITY_AUTO_EXPAND",
+            "--parameter-overrides",
+            *overrides,
+        ]
         _run(command, {**_tools_environment(), **self.environment(OWNER)})
         stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -246,7 +269,10 @@ class Rehearsal:
                     "Rules": [{"ApplyServerSideEncryptionByDefault": rule, "BucketKeyEnabled": True}]
                 },
             )
-        lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+        lock = {
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+        }
         s3.put_object_lock_configuration(Bucket=self.outputs["AuditBucket"], ObjectLockConfiguration=lock)
 
     def _stop(self) -> None:
@@ -268,7 +294,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _make_certificate(certificate: Path, key: Path) -> None:
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
     command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run(command, check=True, capture_output=True)
@@ -281,7 +316,11 @@ def _path() -> str:
 
 
 def _tools_environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in os.environ if name.startswith(("UV_", "PIP_", "SSL_CERT", "HTTP", "http", "no_proxy"))}
+    kept = {
+        name: os.environ[name]
+        for name in os.environ
+        if name.startswith(("UV_", "PIP_", "SSL_CERT", "HTTP", "http", "no_proxy"))
+    }
     return {
         **kept,
         "PATH": _path(),
