@@ -98,7 +98,8 @@ class Rehearsal:
         self.outputs: Mapping[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start and deploy; what fails leaves nothing running."""
         try:
             self._start()
             self._deploy()
@@ -106,6 +107,10 @@ class Rehearsal:
         except BaseException:
             self._stop()
             raise
+
+    def __enter__(self) -> Self:
+        if not self.outputs:
+            self.start()
         return self
 
     def __exit__(
@@ -182,6 +187,10 @@ class Rehearsal:
         data = b"".join([*parts, head.encode(), content, f"\r\n--{boundary}--\r\n".encode()])
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         return self._answer(urllib.request.Request(url, data, headers, method="POST"))  # noqa: S310 - https to loopback
+
+    def fetch(self, url: str) -> Answer:
+        """What a link leads to."""
+        return self._answer(urllib.request.Request(url))  # noqa: S310 - https to loopback
 
     def logs(self) -> dict[str, list[str]]:
         """All lines that functions have logged, by log group."""

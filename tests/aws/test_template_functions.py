@@ -94,13 +94,13 @@ def test_no_route_has_a_phone_in_its_path() -> None:
 
 
 @pytest.mark.parametrize("name", ["SanitizeFunction", "ImportRegistryFunction"])
-def test_a_queue_waits_six_times_as_long_as_its_function_and_hands_over_one_message(name: str) -> None:
+def test_a_queue_waits_longer_than_its_function_and_hands_over_one_message(name: str) -> None:
     (event,) = FUNCTIONS[name]["Events"].values()
     properties = event["Properties"]
     queue = plain(properties["Queue"]).removesuffix(".Arn")
     assert properties["BatchSize"] == 1
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert resources("AWS::SQS::Queue")[queue]["VisibilityTimeout"] == 6 * FUNCTIONS[name]["Timeout"]
+    assert resources("AWS::SQS::Queue")[queue]["VisibilityTimeout"] > FUNCTIONS[name]["Timeout"]
 
 
 def test_every_function_and_queue_has_its_alarms() -> None:

@@ -22,9 +22,8 @@ POLICIES: Final = {"s3:GetObject ${CleanBucket.Arn}/policies/*"}
 FIND: Final = {"s3:ListBucket CleanBucket.Arn"}
 KEYRING: Final = {"s3:GetObject ${CleanBucket.Arn}/keys/*", "s3:PutObject ${CleanBucket.Arn}/keys/*"}
 JUDGE: Final = {f"dynamodb:{action} RegistryTable.Arn" for action in ("BatchGetItem", "GetItem", "Query")}
-RECORD: Final = JUDGE | {
-    f"dynamodb:{action} RegistryTable.Arn" for action in ("ConditionCheckItem", "PutItem", "UpdateItem")
-}
+BEGIN: Final = {"dynamodb:PutItem RegistryTable.Arn"}
+RECORD: Final = JUDGE | BEGIN
 
 
 def _queue(name: str) -> set[str]:
@@ -54,6 +53,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | FIND
     | KEYRING
     | JUDGE
+    | BEGIN
     | _queue("SanitizeQueue")
     | _raw("uploads")
     | {
@@ -82,12 +82,7 @@ def grants(role: str) -> list[dict[str, Any]]:
 
 
 def granted(role: str) -> set[str]:
-    return {
-        f"{action} {resource}"
-        for statement in grants(role)
-        for action in statement["Action"]
-        for resource in statement["Resource"]
-    }
+    return {pair for statement in grants(role) for pair in _pairs(statement)}
 
 
 def key_users(key: str) -> dict[str, set[str]]:
@@ -161,6 +156,13 @@ def test_sanitize_cannot_read_list_or_delete_clean_lists() -> None:
     reading = {grant for grant in granted("Sanitize") if grant.startswith("s3:Get") and "/lists/" in grant}
     assert reading == {"s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json"}
     assert not [grant for grant in granted("Sanitize") if "Delete" in grant and "CleanBucket" in grant]
+
+
+def test_sanitize_may_begin_a_registry_and_write_nothing_else_into_it() -> None:
+    writing = [each for each in grants("Sanitize") if "dynamodb:PutItem RegistryTable.Arn" in _pairs(each)]
+    assert [each["Condition"] for each in writing] == [
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#head"]}}
+    ]
 
 
 def test_only_functions_that_tokenise_open_the_keyring() -> None:
@@ -237,3 +239,7 @@ def _handed_out(name: str) -> list[dict[str, Any]]:
         }
         for each in document["Statement"]
     ]
+
+
+def _pairs(statement: dict[str, Any]) -> set[str]:
+    return {f"{action} {resource}" for action in statement["Action"] for resource in statement["Resource"]}
