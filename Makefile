@@ -7,13 +7,26 @@ READY := $(VENV)/.ready
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export PYTHONHASHSEED := 0
 
-.PHONY: help setup demo test check format bench plan differential fuzz crash clean
+# Tools of the cloud pin old versions of what the product uses: they live in environments of their own.
+CLOUD := .venv-cloud
+CHECKOV := .venv-checkov
+ARCHITECTURE ?= arm64
+SAM := PATH="$(CURDIR)/$(CLOUD)/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 ARCHITECTURE=$(ARCHITECTURE) $(CLOUD)/bin/sam
+TEMPLATES := template.yaml infra/people.yaml infra/watching.yaml
+
+.PHONY: help setup demo test check check-code check-cloud format bench plan differential fuzz crash clean
+.PHONY: build deploy cloud-demo test-cloud bench-aws layer-locks
 
 help:
 	@echo "make demo          set up, then sanitize the sample lists"
 	@echo "make test          set up, then run the tests"
-	@echo "make check         ruff and mypy"
+	@echo "make check         ruff, mypy, and the checks of the templates"
 	@echo "make bench         the naive script and the product, side by side"
+	@echo "make build         what goes to AWS (ARCHITECTURE=x86_64 for another processor than arm64)"
+	@echo "make deploy        bring it to AWS: STACK=name, and what AWS asks for in the environment"
+	@echo "make cloud-demo    the whole application on an emulator on this machine"
+	@echo "make test-cloud    tests of the deployed application, on the emulator"
+	@echo "make bench-aws     sizes of the layers, cold starts of the functions"
 	@echo "make differential  the two phone paths against each other, at length"
 	@echo "make fuzz          hostile files, at length"
 	@echo "make crash         kill -9 during run, at length"
@@ -35,10 +48,46 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto
 
-check: $(READY)
+check: check-code check-cloud
+
+check-code: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+check-cloud: $(READY) $(CLOUD)/.ready $(CHECKOV)/.ready
+	@$(BIN)/cfn-lint $(TEMPLATES)
+	@AWS_DEFAULT_REGION=eu-central-1 $(SAM) validate --lint
+	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml $(TEMPLATES:%=--file %)
+
+$(CLOUD)/.ready: infra/tools/pyproject.toml infra/tools/uv.lock $(READY)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(CLOUD) $(BIN)/uv sync --quiet --frozen --project infra/tools --group deploy
+	@touch $@
+
+$(CHECKOV)/.ready: infra/tools/pyproject.toml infra/tools/uv.lock $(READY)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(CHECKOV) $(BIN)/uv sync --quiet --frozen --project infra/tools --group policy
+	@touch $@
+
+build: $(CLOUD)/.ready
+	@$(SAM) build --cached --parameter-overrides Architecture=$(ARCHITECTURE)
+
+STACK ?= contact-sanitizer
+deploy: build
+	@$(SAM) deploy --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \
+	  --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
+
+cloud-demo: $(CLOUD)/.ready
+	@$(BIN)/python infra/local/demo.py
+
+test-cloud: $(CLOUD)/.ready
+	@$(BIN)/python -m pytest tests/cloud
+
+bench-aws: $(CLOUD)/.ready
+	@$(BIN)/python infra/local/coldstart.py
+
+layer-locks: $(READY)
+	@for layer in light engine; do $(BIN)/uv export --quiet --frozen --only-group layer-$$layer --no-emit-project \
+	  --no-annotate --no-header > infra/layers/$$layer.txt; done
 
 format: $(READY)
 	@$(BIN)/ruff format .
@@ -62,4 +111,4 @@ plan: $(READY)
 	@$(BIN)/python -m contact_sanitizer.phone.compile
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLOUD) $(CHECKOV) .aws-sam build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from templates import ROOT, WATCHING, plain, resources, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+ROUTES = resources("AWS::ApiGatewayV2::Route")
+#: What the command line and the functions read; see the stack's settings.
+READ_FROM_OUTPUTS = {
+    "UploadsBucket",
+    "CleanBucket",
+    "AuditBucket",
+    "RegistryTable",
+    "CatalogueTable",
+    "DataKeyArn",
+    "KeyringKeyArn",
+    "SealKeyArn",
+    "ApiUrl",
+    "SanitizeQueueUrl",
+    "SanitizeDeadLetterUrl",
+    "ImportQueueUrl",
+    "ImportDeadLetterUrl",
+}
+READ_FROM_ENVIRONMENT = {
+    "CS_STACK",
+    "CS_UPLOADS_BUCKET",
+    "CS_CLEAN_BUCKET",
+    "CS_AUDIT_BUCKET",
+    "CS_REGISTRY_TABLE",
+    "CS_CATALOGUE_TABLE",
+    "CS_DATA_KEY",
+    "CS_KEYRING_KEY",
+    "CS_SEAL_KEY",
+    "CS_DEFAULT_TENANT",
+    "CS_MAX_UPLOAD_BYTES",
+}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_the_handler_of_every_function_exists(name: str) -> None:
+    module, _, attribute = FUNCTIONS[name]["Handler"].rpartition(".")
+    assert attribute == "handler"
+    assert (ROOT / "functions" / module.replace(".", "/")).with_suffix(".py").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_logs_go_to_an_encrypted_group_of_limited_life(name: str) -> None:
+    group = FUNCTIONS[name]["LoggingConfig"]["LogGroup"]["Ref"]
+    properties = resources("AWS::Logs::LogGroup")[group]
+    assert properties["KmsKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}
+    assert properties["RetentionInDays"] == {"Ref": "LogDays"}
+    assert "/contact-sanitizer/${AWS::StackName}/" in properties["LogGroupName"]["Fn::Sub"]
+
+
+def test_functions_run_on_python_3_13_and_on_arm_by_default() -> None:
+    common = template()["Globals"]["Function"]
+    assert common["Runtime"] == "python3.13"
+    assert common["Architectures"] == [{"Ref": "Architecture"}]
+    assert template()["Parameters"]["Architecture"]["Default"] == "arm64"
+
+
+def test_functions_are_told_what_they_read() -> None:
+    assert set(template()["Globals"]["Function"]["Environment"]["Variables"]) == READ_FROM_ENVIRONMENT
+
+
+def test_the_stack_says_what_the_command_line_reads() -> None:
+    outputs = template()["Outputs"]
+    assert set(outputs) >= READ_FROM_OUTPUTS
+    assert all(output["Description"] for output in outputs.values())
+
+
+def test_every_parameter_has_a_default_and_says_what_it_is_for() -> None:
+    for parameter in template()["Parameters"].values():
+        assert "Default" in parameter
+        assert len(parameter["Description"]) > 20
+
+
+@pytest.mark.parametrize("route", sorted(ROUTES))
+def test_no_route_is_open(route: str) -> None:
+    assert ROUTES[route]["AuthorizationType"] == {"Fn::If": ["UsesJwt", "JWT", "AWS_IAM"]}
+
+
+def test_no_route_has_a_phone_in_its_path() -> None:
+    paths = {route["RouteKey"] for route in ROUTES.values()}
+    assert not [path for path in paths if "phone" in path or "subject" in path]
+    assert len(paths) == len(ROUTES)
+
+
+@pytest.mark.parametrize("name", ["SanitizeFunction", "ImportRegistryFunction"])
+def test_a_queue_waits_longer_than_its_function_and_hands_over_one_message(name: str) -> None:
+    (event,) = FUNCTIONS[name]["Events"].values()
+    properties = event["Properties"]
+    queue = plain(properties["Queue"]).removesuffix(".Arn")
+    assert properties["BatchSize"] == 1
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert resources("AWS::SQS::Queue")[queue]["VisibilityTimeout"] > FUNCTIONS[name]["Timeout"]
+
+
+def test_every_function_and_queue_has_its_alarms() -> None:
+    alarms = resources("AWS::CloudWatch::Alarm", WATCHING)
+    watched = {
+        (alarm["MetricName"], plain(each["Value"]))
+        for alarm in alarms.values()
+        for each in alarm["Dimensions"]
+    }
+    for name in FUNCTIONS:
+        assert ("Errors", name) in watched
+    for queue in ("sanitize", "import"):
+        assert ("ApproximateNumberOfMessagesVisible", f"${{Stack}}-{queue}-dead") in watched
+        assert ("ApproximateAgeOfOldestMessage", f"${{Stack}}-{queue}") in watched
+
+
+def test_the_dashboard_is_json() -> None:
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard", WATCHING).values()
+    body: dict[str, Any] = json.loads(re.sub(r"\$\{[\w:]+\}", "x", dashboard["DashboardBody"]["Fn::Sub"]))
+    assert len(body["widgets"]) >= 4
+
+
+def test_layers_hold_the_versions_of_the_lock() -> None:
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    versions = {(package["name"], package["version"]) for package in lock["package"]}
+    for layer in ("light", "engine"):
+        text = (ROOT / "infra" / "layers" / f"{layer}.txt").read_text(encoding="utf-8")
+        pinned = set(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+        assert pinned
+        assert pinned <= versions
+        assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text)) >= len(pinned)
+
+
+def test_layers_have_what_functions_import() -> None:
+    """Everything but the command line's own libraries is in one of the layers."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {re.split(r"[=><\[]", each)[0] for each in project["project"]["dependencies"]} - {
+        "click",
+        "rich",
+    }
+    wanted |= {re.split(r"[=><\[]", each)[0] for each in project["project"]["optional-dependencies"]["aws"]}
+    groups = project["dependency-groups"]
+    given = {
+        re.split(r"[=><\[]", each)[0] for layer in ("layer-light", "layer-engine") for each in groups[layer]
+    }
+    assert given == wanted
+
+
+def test_the_layers_leave_room_for_our_own_code() -> None:
+    spec = importlib.util.spec_from_file_location("layer", ROOT / "infra" / "layers" / "layer.py")
+    assert spec is not None
+    assert spec.loader is not None
+    layer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(layer)
+    assert sum(layer.SHARE.values()) <= 230

@@ -1,0 +1,245 @@
+"""What each function and each person may do, in one table; whoever changes a role changes it here too."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from templates import PEOPLE, plain, resources, statements, template
+
+APPEND: Final = {
+    "s3:GetObject ${AuditBucket.Arn}/log/segments/*",
+    "s3:PutObject ${AuditBucket.Arn}/log/segments/*",
+}
+TRACES: Final = {"xray:PutTelemetryRecords *", "xray:PutTraceSegments *"}
+READ: Final = {"kms:Decrypt DataKey.Arn", "kms:DescribeKey DataKey.Arn"}
+WRITE: Final = READ | {"kms:GenerateDataKey DataKey.Arn"}
+STORE: Final = WRITE | {"kms:Encrypt DataKey.Arn"}
+LOOK: Final = {"dynamodb:GetItem CatalogueTable.Arn"}
+NOTE: Final = LOOK | {"dynamodb:PutItem CatalogueTable.Arn"}
+POLICIES: Final = {"s3:GetObject ${CleanBucket.Arn}/policies/*"}
+FIND: Final = {"s3:ListBucket CleanBucket.Arn"}
+KEYRING: Final = {"s3:GetObject ${CleanBucket.Arn}/keys/*", "s3:PutObject ${CleanBucket.Arn}/keys/*"}
+JUDGE: Final = {f"dynamodb:{action} RegistryTable.Arn" for action in ("BatchGetItem", "GetItem", "Query")}
+BEGIN: Final = {"dynamodb:PutItem RegistryTable.Arn"}
+RECORD: Final = JUDGE | BEGIN
+
+
+def _queue(name: str) -> set[str]:
+    return {
+        f"sqs:{action} {name}.Arn" for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
+    }
+
+
+def _raw(area: str) -> set[str]:
+    actions = ("DeleteObjectVersion", "GetObject", "GetObjectVersion")
+    return {f"s3:{action} ${{UploadsBucket.Arn}}/{area}/*" for action in actions}
+
+
+MATRIX: Final[dict[str, set[str]]] = {
+    "RequestUpload": APPEND
+    | STORE
+    | NOTE
+    | POLICIES
+    | FIND
+    | {"s3:PutObject ${UploadsBucket.Arn}/uploads/*"},
+    "ShowUpload": APPEND | WRITE | LOOK | {"s3:GetObject ${CleanBucket.Arn}/lists/*/rejects.csv"},
+    "Lists": APPEND | WRITE | LOOK | {"dynamodb:Query CatalogueTable.Arn"},
+    "Sanitize": APPEND
+    | STORE
+    | NOTE
+    | POLICIES
+    | FIND
+    | KEYRING
+    | JUDGE
+    | BEGIN
+    | _queue("SanitizeQueue")
+    | _raw("uploads")
+    | {
+        "s3:AbortMultipartUpload ${CleanBucket.Arn}/lists/*",
+        "s3:PutObject ${CleanBucket.Arn}/lists/*",
+        "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
+    },
+    "ImportRegistry": APPEND
+    | STORE
+    | NOTE
+    | POLICIES
+    | FIND
+    | KEYRING
+    | RECORD
+    | _queue("ImportQueue")
+    | _raw("registry"),
+    "RecordChoice": APPEND | STORE | LOOK | FIND | KEYRING | RECORD,
+}
+TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
+FUNCTIONS: Final = sorted(MATRIX)
+
+
+def grants(role: str) -> list[dict[str, Any]]:
+    (policy,) = resources("AWS::IAM::Role")[f"{role}Role"]["Policies"]
+    return list(statements(policy["PolicyDocument"]))
+
+
+def granted(role: str) -> set[str]:
+    return {pair for statement in grants(role) for pair in _pairs(statement)}
+
+
+def key_users(key: str) -> dict[str, set[str]]:
+    """Which roles a key's own policy lets do what."""
+    users: dict[str, set[str]] = {}
+    for statement in statements(resources("AWS::KMS::Key")[key]["KeyPolicy"]):
+        named = statement["Principal"].get("AWS", [])
+        for principal in named if isinstance(named, list) else [named]:
+            if "Fn::GetAtt" in principal:
+                users.setdefault(plain(principal).removesuffix("Role.Arn"), set()).update(statement["Action"])
+    return users
+
+
+def test_the_table_names_every_function() -> None:
+    functions = {name.removesuffix("Function") for name in resources("AWS::Serverless::Function")}
+    assert functions == set(MATRIX)
+    assert {f"{name}Role" for name in MATRIX} == set(resources("AWS::IAM::Role"))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_may_do_what_the_table_says_and_nothing_else(name: str) -> None:
+    log = {f"logs:CreateLogStream {name}Log.Arn", f"logs:PutLogEvents {name}Log.Arn"}
+    assert granted(name) == MATRIX[name] | TRACES | log
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_a_role_of_its_own_that_only_lambda_takes(name: str) -> None:
+    function = resources("AWS::Serverless::Function")[f"{name}Function"]
+    assert plain(function["Role"]) == f"{name}Role.Arn"
+    assert not {"Policies", "ManagedPolicyArns"} & set(function)
+    role = resources("AWS::IAM::Role")[f"{name}Role"]
+    assert "ManagedPolicyArns" not in role
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_action_is_a_wildcard_and_no_resource_but_that_of_traces(name: str) -> None:
+    for statement in grants(name):
+        assert not [action for action in statement["Action"] if "*" in action]
+        assert "*" not in statement["Resource"] or statement["Sid"] == "Trace"
+        assert not [
+            resource for resource in statement["Resource"] if resource.startswith("*") and resource != "*"
+        ]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_data_key_is_used_through_services_only(name: str) -> None:
+    for statement in grants(name):
+        if any(action.startswith("kms:") for action in statement["Action"]):
+            (services,) = statement["Condition"]["StringEquals"].values()
+            assert list(statement["Condition"]["StringEquals"]) == ["kms:ViaService"]
+            assert all(plain(service).endswith(".${AWS::Region}.amazonaws.com") for service in services)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_who_looks_for_an_object_may_list_its_prefix_alone(name: str) -> None:
+    for statement in grants(name):
+        if "s3:ListBucket" in statement["Action"]:
+            prefixes = statement["Condition"]["StringLike"]["s3:prefix"]
+            assert set(prefixes) <= {"keys/*", "policies/*", "lists/*/manifest.json"}
+
+
+def test_functions_that_hand_out_links_cannot_reach_the_keyring() -> None:
+    for name in ("RequestUpload", "ShowUpload", "Lists"):
+        assert not [grant for grant in granted(name) if "keys/" in grant or "KeyringKey" in grant]
+        assert name not in key_users("KeyringKey")
+
+
+def test_sanitize_cannot_read_list_or_delete_clean_lists() -> None:
+    reading = {grant for grant in granted("Sanitize") if grant.startswith("s3:Get") and "/lists/" in grant}
+    assert reading == {"s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json"}
+    assert not [grant for grant in granted("Sanitize") if "Delete" in grant and "CleanBucket" in grant]
+
+
+def test_sanitize_may_begin_a_registry_and_write_nothing_else_into_it() -> None:
+    writing = [each for each in grants("Sanitize") if "dynamodb:PutItem RegistryTable.Arn" in _pairs(each)]
+    assert [each["Condition"] for each in writing] == [
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#head"]}}
+    ]
+
+
+def test_only_functions_that_tokenise_open_the_keyring() -> None:
+    assert key_users("KeyringKey") == {name: {"kms:Decrypt", "kms:Encrypt"} for name in TOKENISE}
+
+
+def test_nobody_signs_who_does_not_seal() -> None:
+    assert key_users("SealKey") == {}
+    for statement in statements(resources("AWS::KMS::Key")["SealKey"]["KeyPolicy"]):
+        assert "kms:Sign" not in statement["Action"]
+
+
+@pytest.mark.parametrize("key", ["KeyringKey", "SealKey"])
+def test_administrators_manage_these_keys_and_do_not_use_them(key: str) -> None:
+    for statement in statements(resources("AWS::KMS::Key")[key]["KeyPolicy"]):
+        if "Fn::Sub" in str(statement["Principal"]) and "Condition" not in statement:
+            using = {
+                "kms:*",
+                "kms:Decrypt",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:ReEncryptFrom",
+                "kms:Sign",
+                "kms:CreateGrant",
+            }
+            assert not using & set(statement["Action"])
+
+
+def test_people_who_open_the_keyring_carry_the_operators_tag() -> None:
+    found = [
+        statement["Condition"]
+        for statement in statements(resources("AWS::KMS::Key")["KeyringKey"]["KeyPolicy"])
+        if statement["Sid"] == "Operators"
+    ]
+    assert found == [{"StringEquals": {"aws:PrincipalTag/contact-sanitizer": "operator"}}]
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::IAM::ManagedPolicy", PEOPLE)))
+def test_policies_to_hand_out_hold_no_wildcard_action_or_resource(name: str) -> None:
+    for statement in statements({"Statement": _handed_out(name)}):
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in statement["Action"] if "*" in action]
+        assert "*" not in statement["Resource"]
+
+
+@pytest.mark.parametrize("name", ["Uploader", "Sender", "Security"])
+def test_only_operators_reach_keyrings(name: str) -> None:
+    assert "KeyringKey" not in str(_handed_out(name))
+    assert "/keys/" not in str(_handed_out(name))
+
+
+@pytest.mark.parametrize("name", ["Sender", "Security", "Operator"])
+def test_only_uploaders_reach_raw_lists_and_they_only_put_them(name: str) -> None:
+    assert "/uploads/${Tenant}" not in str(_handed_out(name))
+    putting = [each for each in _handed_out("Uploader") if "/uploads/${Tenant}/*" in str(each["Resource"])]
+    assert [each["Action"] for each in putting] == [["s3:PutObject", "s3:AbortMultipartUpload"]]
+
+
+def test_every_policy_to_hand_out_is_an_output() -> None:
+    outputs = template()["Outputs"]
+    for name in resources("AWS::IAM::ManagedPolicy", PEOPLE):
+        assert outputs[f"{name}PolicyArn"]["Value"] == {"Fn::GetAtt": ["People", f"Outputs.{name}PolicyArn"]}
+
+
+def _handed_out(name: str) -> list[dict[str, Any]]:
+    document = resources("AWS::IAM::ManagedPolicy", PEOPLE)[name]["PolicyDocument"]
+    return [
+        {
+            **each,
+            "Resource": [
+                str(one)
+                for one in (each["Resource"] if isinstance(each["Resource"], list) else [each["Resource"]])
+            ],
+        }
+        for each in document["Statement"]
+    ]
+
+
+def _pairs(statement: dict[str, Any]) -> set[str]:
+    return {f"{action} {resource}" for action in statement["Action"] for resource in statement["Resource"]}
