@@ -104,7 +104,9 @@ def test_what_takes_effect_after_a_snapshot_was_made_counts_from_its_second_on(
     assert bits[KNOWN : KNOWN + 11].tolist() == [0] * 10 + [2]
 
 
-@pytest.mark.parametrize("column", ["0-hi", "0-lo", "0-valid_until", "0-otherwise", "0-blocked_until"])
+@pytest.mark.parametrize(
+    "column", ["0-hi", "0-lo", "0-places", "0-valid_until", "0-otherwise", "0-blocked_until"]
+)
 @pytest.mark.parametrize("change", ["flip", "cut", "remove"])
 def test_a_damaged_snapshot_is_made_anew(
     registry: SqliteRegistry, tmp_path: Path, column: str, change: str

@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contact_sanitizer.screening.places import Places
 from contact_sanitizer.screening.sieve import Sieve
 from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects, halves, subject_bytes
 
@@ -20,8 +21,10 @@ def test_every_needle_is_found_where_it_is_and_nowhere_else(
     stored: list[tuple[int, int]], asked: list[tuple[int, int]]
 ) -> None:
     distinct, asked = sorted(set(stored)), sorted(asked)
-    found = SortedSubjects(*columns(distinct)).find(*columns(asked)).tolist()
-    assert found == [distinct.index(pair) if pair in distinct else -1 for pair in asked]
+    hi, lo = columns(distinct)
+    expected = [distinct.index(pair) if pair in distinct else -1 for pair in asked]
+    for places in (None, Places.of(hi)):
+        assert SortedSubjects(hi, lo, places).find(*columns(asked)).tolist() == expected
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
@@ -41,10 +44,30 @@ def test_a_large_haystack_gives_the_same_answers() -> None:
     rows = np.sort(rng.integers(0, 150_000, 5_000))
     rows[:5] = range(70_000, 70_005)
     rows.sort()
-    haystack = SortedSubjects(hi, lo)
-    assert (haystack.find(hi[rows], lo[rows]) == rows).all()
-    assert (haystack.find(hi[rows], lo[rows] + np.uint64(1)) == -1).all()
-    assert (haystack.find(hi[rows] + np.uint64(1), lo[rows]) == -1).all()
+    for haystack in (SortedSubjects(hi, lo), SortedSubjects(hi, lo, Places.of(hi))):
+        assert (haystack.find(hi[rows], lo[rows]) == rows).all()
+        assert (haystack.find(hi[rows], lo[rows] + np.uint64(1)) == -1).all()
+        assert (haystack.find(hi[rows] + np.uint64(1), lo[rows]) == -1).all()
+
+
+def test_places_search_like_a_binary_search_however_subjects_are_spread() -> None:
+    rng = np.random.default_rng(8)
+    even = rng.integers(0, 2**64, 40_000, np.uint64)
+    crowded = np.uint64(5 << 50) + np.arange(2_000, dtype=np.uint64)
+    for spread in (even, crowded, np.concatenate([even, crowded]), even[:1], even[:0]):
+        hi = np.sort(spread)
+        ends = np.array([0, 2**64 - 1], np.uint64)
+        needles = np.sort(np.concatenate([hi, hi + np.uint64(1), even[:500] ^ np.uint64(9), ends]))
+        places = Places.of(hi)
+        assert places.fit(hi)
+        assert (places.search(hi, needles) == np.searchsorted(hi, needles)).all()
+
+
+def test_places_of_other_subjects_do_not_fit() -> None:
+    hi = np.sort(np.random.default_rng(9).integers(0, 2**64, 1_000, np.uint64))
+    assert not Places.of(hi[:-1]).fit(hi)
+    assert not Places.of(hi[:100]).fit(hi)
+    assert not Places(np.empty(0, np.uint32)).fit(hi)
 
 
 def test_halves_and_bytes_are_inverse() -> None:

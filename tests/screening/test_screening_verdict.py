@@ -13,6 +13,7 @@ from contact_sanitizer.screening.verdict import (
     Drop,
     primary_reasons,
     reasons_of,
+    standing_bits,
 )
 
 
@@ -39,6 +40,7 @@ def test_bits_stay_what_they_are() -> None:
         "DUPLICATE": 32,
     }
     assert STANDING_BITS[Standing.GRANTED] == 0
+    assert standing_bits(np.array(list(Standing), np.uint8)).tolist() == STANDING_BITS.tolist()
     assert sum(STANDING_BITS.tolist()) == CONSENT_BITS
 
 

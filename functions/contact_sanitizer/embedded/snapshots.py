@@ -25,14 +25,15 @@ from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.bulkfold import Resolutions, Terms, fold_columns, verdict_bits
 from contact_sanitizer.screening.eventrows import BULK_ROW, columns_of
 from contact_sanitizer.screening.mappedsubjects import MappedSubjects
+from contact_sanitizer.screening.places import Places
 from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects
 
-FORMAT: Final = "contact-sanitizer/snapshot/v1"
+FORMAT: Final = "contact-sanitizer/snapshot/v2"
 #: A snapshot is rebuilt where more has changed since: so many changes, or this share of all.
 MOST_CHANGES: Final = 100_000
-#: A registry's first halves stay in memory up to this size: 12 million subjects.
-RESIDENT_BYTES: Final = 96 << 20
+#: Subjects stay in memory up to this size: 10 million of them, or the first halves of 20 million.
+RESIDENT_BYTES: Final = 160 << 20
 MOST_SHARE: Final = 0.02
 _EVENTS_A_SHARD: Final = 500_000
 _MOST_SHARDS: Final = 256
@@ -45,6 +46,7 @@ _COLUMNS: Final = {
     "otherwise": "|u1",
     "blocked_until": "<u4",
 }
+_PLACES: Final = "places"
 _FACTS: Final = ("valid_until", "otherwise", "blocked_until")
 _UNSETTLED: Final = {"unsettled_hi": "<u8", "unsettled_lo": "<u8"}
 
@@ -209,13 +211,14 @@ def _checked(path: Path) -> Any:
 
 
 def _table(path: Path, contract: int, now: int) -> SnapshotTable:
-    known = MappedSubjects.open(path / f"{contract}-hi", path / f"{contract}-lo", RESIDENT_BYTES)
+    hi, lo, places = (path / f"{contract}-{name}" for name in ("hi", "lo", _PLACES))
+    known = MappedSubjects.open(hi, lo, RESIDENT_BYTES, places)
     columns = [_column(path / f"{contract}-{name}", _COLUMNS[name]) for name in _FACTS]
     if {len(column) for column in columns} != {len(known)}:
         raise ValueError("columns differ in length")
-    unsettled = (_column(path / f"{contract}-{name}", dtype) for name, dtype in _UNSETTLED.items())
+    later_hi, later_lo = (_column(path / f"{contract}-{name}", dtype) for name, dtype in _UNSETTLED.items())
     bits = verdict_bits(columns[0], columns[1], columns[2], now)
-    return SnapshotTable(known, bits, SortedSubjects(*unsettled))
+    return SnapshotTable(known, bits, SortedSubjects(later_hi, later_lo))
 
 
 def _column(file: Path, dtype: str) -> NDArray[Any]:
@@ -272,6 +275,15 @@ def _write_table(draft: Path, contract: int, source: SnapshotSource) -> dict[str
             _write_shard(writers, source.fold([rows]))
     finally:
         described = {f"{contract}-{name}": writer.close() for name, writer in writers.items()}
+    return described | {f"{contract}-{_PLACES}": _write_places(draft, contract)}
+
+
+def _write_places(draft: Path, contract: int) -> dict[str, Any]:
+    writer = _ColumnWriter(draft / f"{contract}-{_PLACES}", "<u4")
+    try:
+        writer.write(Places.of(_column(draft / f"{contract}-hi", _COLUMNS["hi"])).starts)
+    finally:
+        described = writer.close()
     return described
 
 

@@ -18,6 +18,8 @@ from contact_sanitizer.phone.walks import PlanWalk, States, TerritoryWalk, walk_
 from contact_sanitizer.reasons import Reason
 
 LONGEST_E164 = 15
+# As many digits as find room within E.164 behind any country code.
+LONGEST_NATIONAL = 12
 # National numbers of which `aliases.canonical` knows a second form: first digits and lengths (from, to).
 _ALIASED = {"52": ("1", 11, 11), "54": ("", 12, 13)}
 # What `aliases.without_carrier` may strip: first digits, and the lengths (from, to) of the whole.
@@ -71,6 +73,32 @@ class ColumnResolver:
         self._idd = ("00", *(literal for literal in dialling.idd if literal != "00"))
         self._idd_heads = "".join(sorted({prefix[0] for prefix in self._idd}))
         self._carriers = _CARRIERS.get(default_region, ())
+        self._code_stands_apart = self._code not in _ALIASED and not any(
+            trunk != self._code and (trunk.startswith(self._code) or self._code.startswith(trunk))
+            for trunk in self._trunks
+        )
+
+    def read_plain(self, digits: Lanes, plain: Flags, explicit: Flags) -> Readings:
+        """The plain rows that are a number of the default region as `read` would first read them.
+
+        `digits`: what stands alone in the cell, or after `+` and the default region's country code where
+        `explicit`. Decides nothing else.
+        """
+        states = self._home.states(digits, LONGEST_NATIONAL)
+        decided = self._walk.numbers.take(states, mode="clip")
+        decided &= plain & (digits.lengths <= LONGEST_NATIONAL)
+        found = Readings(digits.prefixed(self._code), states, decided)
+        if self._code_stands_apart:
+            rows = np.flatnonzero(plain & ~(decided | explicit) & digits.starts_with(self._code))
+            self._read_after_code(found, rows, digits.rows(rows))
+        return found
+
+    def _read_after_code(self, found: Readings, rows: Indices, stated: Lanes) -> None:
+        """Settle what is a number behind the country code, and none with it."""
+        states = self._home.states(stated.without_first(len(self._code)))
+        numbers = self._walk.numbers
+        good = np.flatnonzero(numbers[states] & ~numbers[self._home.states(stated)])
+        found.settle(rows[good], stated.rows(good), states[good])
 
     def read(self, digits: Lanes, explicit: Flags, readable: Flags) -> Readings:
         """The readable rows: digits after a `+` where `explicit`, else as the default region writes them.

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from contact_sanitizer.phone.lanes import WIDTH, ByteColumn, Flags, Indices, Lanes
+from contact_sanitizer.phone.lanes import WIDTH, ByteColumn, Flags, Indices, Lanes, chosen
 from contact_sanitizer.phone.transcoding import to_ascii
 
 Bits = NDArray[np.uint32]
@@ -60,15 +60,35 @@ class Spelled:
         self.lone_last[rows] = other.lone_last
 
 
-def spell(cells: pa.Array) -> Spelled:
-    """The digits of cells (a string or large_string array without nulls)."""
-    data, starts, lengths = _bytes_of(cells)
-    spelled, foreign = _spell(ByteColumn(data), starts, lengths)
-    for first in range(0, len(foreign), _FOREIGN_ROWS):
-        rows = foreign[first : first + _FOREIGN_ROWS]
-        data, starts, lengths = to_ascii(*_bytes_of(cells.take(pa.array(rows))))
-        spelled.adopt(rows, _spell(ByteColumn(data), starts, lengths)[0])
-    return spelled
+class CellColumn:
+    """The cells of a string or large_string array without nulls, where they lie."""
+
+    def __init__(self, cells: pa.Array) -> None:
+        self._cells = cells
+        data, self._starts, self._lengths = _bytes_of(cells)
+        self._bytes = ByteColumn(data)
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __repr__(self) -> str:
+        return f"CellColumn({len(self)} cells)"
+
+    def first_bytes(self, rows: slice) -> tuple[Lanes, Flags]:
+        """The first sixteen bytes of consecutive cells, and which cells have no more."""
+        lengths = self._lengths[rows]
+        return self._bytes.lanes(self._starts[rows], lengths), lengths <= WIDTH
+
+    def spell(self, rows: Indices, digits: Lanes) -> Spelled:
+        """The digits of these cells, of which the first bytes are known."""
+        starts, lengths = (column.take(rows, mode="clip") for column in (self._starts, self._lengths))
+        spelled, foreign = _spell(self._bytes, starts, lengths, digits)
+        for first in range(0, len(foreign), _FOREIGN_ROWS):
+            part = foreign[first : first + _FOREIGN_ROWS]
+            data, starts, lengths = to_ascii(*_bytes_of(self._cells.take(pa.array(rows[part]))))
+            column = ByteColumn(data)
+            spelled.adopt(part, _spell(column, starts, lengths, column.lanes(starts, lengths))[0])
+        return spelled
 
 
 def _bytes_of(cells: pa.Array) -> tuple[NDArray[np.uint8], Indices, Indices]:
@@ -81,9 +101,8 @@ def _bytes_of(cells: pa.Array) -> tuple[NDArray[np.uint8], Indices, Indices]:
     return used, starts[:-1], np.diff(starts)
 
 
-def _spell(column: ByteColumn, starts: Indices, lengths: Indices) -> tuple[Spelled, Indices]:
-    """The cells, and which of them hold other characters than ASCII."""
-    digits = column.lanes(starts, lengths)
+def _spell(column: ByteColumn, starts: Indices, lengths: Indices, digits: Lanes) -> tuple[Spelled, Indices]:
+    """The cells, whose first bytes become their digits, and which hold other characters than ASCII."""
     plain = digits.all_digits() & (lengths > 0) & (lengths <= LONGEST_DIGITS)
     nothing = np.zeros(len(plain), dtype=np.bool_)
     spelled = Spelled(
@@ -98,15 +117,15 @@ def _spell(column: ByteColumn, starts: Indices, lengths: Indices) -> tuple[Spell
     rest = np.flatnonzero(~plain)
     if not len(rest):
         return spelled, rest
-    rest = rest[~_adopt_international(spelled, rest, lengths[rest])]
+    rest = chosen(rest, ~_adopt_international(spelled, rest, lengths[rest]))
     foreign = ((digits.low[rest] | digits.high[rest]) & _TOP_BITS) != 0
-    ascii_rows = rest[~foreign]
+    ascii_rows = chosen(rest, ~foreign)
     long = lengths[ascii_rows] > WIDTH
-    rows = ascii_rows[~long]
+    rows = chosen(ascii_rows, ~long)
     _adopt_punctuated(spelled, rows, digits.rows(rows).blocks(), lengths[rows])
-    rows = ascii_rows[long]
+    rows = chosen(ascii_rows, long)
     later = _adopt_punctuated(spelled, rows, column.windows(starts[rows]), lengths[rows])
-    return spelled, np.concatenate((rest[foreign], later))
+    return spelled, np.concatenate((chosen(rest, foreign), later))
 
 
 def _adopt_international(spelled: Spelled, rows: Indices, lengths: Indices) -> Flags:
@@ -132,7 +151,7 @@ def _adopt_punctuated(
     found = _punctuated(windows, lengths)
     spelled.adopt(rows, found)
     high = (windows.view(np.uint64) & _TOP_BITS).any(axis=1)
-    return rows[high & ~found.readable]
+    return chosen(rows, high & ~found.readable)
 
 
 def _punctuated(windows: NDArray[np.uint8], lengths: Indices) -> Spelled:

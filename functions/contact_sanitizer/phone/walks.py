@@ -14,6 +14,7 @@ from contact_sanitizer.reasons import Reason
 States = NDArray[np.int64]
 
 _PAIRS = SYMBOLS * SYMBOLS
+_PAIR_BITS = _PAIRS.bit_length() - 1
 
 
 class PlanWalk:
@@ -50,14 +51,15 @@ class TerritoryWalk:
         self._steps = single[single].transpose(0, 2, 1).reshape(-1) * _PAIRS
         self._start = int(local[start]) * _PAIRS
 
-    def states(self, digits: Lanes) -> States:
-        """int64 (n,): the plan's state of every row after its digits."""
+    def states(self, digits: Lanes, places: int | None = None) -> States:
+        """int64 (n,): the plan's state of every row after its digits, or after the first `places` of them."""
         at = np.full(len(digits), self._start, dtype=np.int64)
         index = np.empty_like(at)
-        for pair in digits.pairs()[: (digits.longest() + 1) // 2]:
+        for pair in digits.pairs()[: ((digits.longest() if places is None else places) + 1) // 2]:
             np.add(at, pair, out=index)
             np.take(self._steps, index, out=at, mode="clip")
-        return self._states[at // _PAIRS]
+        at >>= _PAIR_BITS
+        return self._states.take(at, mode="clip")
 
 
 def _reachable(table: NDArray[np.uint16], start: int) -> States:

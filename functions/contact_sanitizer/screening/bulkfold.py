@@ -23,7 +23,7 @@ from contact_sanitizer.screening.suppression import (
     SuppressionReason,
     suppressed_until,
 )
-from contact_sanitizer.screening.verdict import STANDING_BITS, Drop
+from contact_sanitizer.screening.verdict import Drop, standing_bits
 
 #: Stands for "undated" and "does not expire" in `EventColumns`.
 NO_MOMENT: Final = -1
@@ -120,7 +120,7 @@ def verdict_bits(
     bits[-1] = Drop.CONSENT_MISSING
     for start in range(0, len(otherwise), _AT_ONCE):
         part = slice(start, min(start + _AT_ONCE, len(otherwise)))
-        bits[part] = STANDING_BITS[otherwise[part]] * (valid_until[part] <= now)
+        bits[part] = standing_bits(otherwise[part]) * (valid_until[part] <= now)
         bits[part] |= (blocked_until[part] > now).view(np.uint8)
     return bits
 

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from contact_sanitizer.screening.places import Places
 from contact_sanitizer.screening.subjectruns import U64, Indices, SortedSubjects
 
 #: So many entries (16 bytes each) are looked at before their pages are given back.
@@ -29,19 +30,23 @@ class MappedSubjects:
     passing: tuple[mmap.mmap, ...]
 
     @classmethod
-    def open(cls, hi: Path, lo: Path, resident_bytes: int = 0) -> Self:
+    def open(cls, hi: Path, lo: Path, resident_bytes: int = 0, places: Path | None = None) -> Self:
         """The subjects in two files of equal length; raises `OSError` and `ValueError` for others.
 
-        The first halves may stay in memory where they take at most `resident_bytes`: bringing pages
-        back costs as much as the search itself.
+        Both halves, or else the first ones, may stay in memory where they take at most `resident_bytes`:
+        bringing pages back costs as much as the search itself. `places`: a file of their `Places`.
         """
         if hi.stat().st_size != lo.stat().st_size:
             raise ValueError("halves differ in length")
         if not hi.stat().st_size:
             return cls(SortedSubjects.empty(), (), ())
         maps = tuple(_mapped(path) for path in (hi, lo))
-        passing = maps if maps[0].size() > resident_bytes else maps[1:]
-        return cls(SortedSubjects(*(np.frombuffer(mapped, "<u8") for mapped in maps)), maps, passing)
+        first, second = (np.frombuffer(mapped, "<u8") for mapped in maps)
+        found = None if places is None else Places(np.frombuffer(_mapped(places), "<u4"))
+        if found is not None and not found.fit(first):
+            raise ValueError("the places are those of other subjects")
+        resident = resident_bytes // maps[0].size()
+        return cls(SortedSubjects(first, second, found), maps, maps[min(resident, 2) :])
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -64,7 +69,7 @@ class MappedSubjects:
 
     def _stretches(self, needles: int) -> Iterator[slice]:
         """Parts of evenly spread needles that look at about `STRETCH_ENTRIES` each."""
-        parts = max(1, -(-len(self) // STRETCH_ENTRIES))
+        parts = max(1, -(-len(self) // STRETCH_ENTRIES)) if self.passing else 1
         bounds = [needles * part // parts for part in range(parts + 1)]
         return (slice(start, stop) for start, stop in pairwise(bounds) if start < stop)
 
