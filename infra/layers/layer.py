@@ -92,7 +92,7 @@ def prune(name: str, target: Path) -> None:
         *target.glob("pyarrow/libarrow_python*.so"),
         *target.glob("pyarrow/libarrow_python*.so.*.*.*"),
     ]:
-        # a wheel holds no links: the loader asks for the name with the one number, the others are copies of it
+        # a wheel holds no links: the loader asks for the name with one number, the others are copies of it
         copy.unlink()
 
 
