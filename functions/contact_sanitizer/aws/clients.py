@@ -40,8 +40,8 @@ class Clients:
 
     @cached_property
     def s3(self) -> S3Client:
-        """S3."""
-        return self._session.client("s3", config=self._config(_BODY_SECONDS))
+        """S3; forms and links for objects under KMS keys need this very signature."""
+        return self._session.client("s3", config=self._config(_BODY_SECONDS, "s3v4"))
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
@@ -63,7 +63,7 @@ class Clients:
         """CloudFormation, for the command line alone."""
         return self._session.client("cloudformation", config=self._config(_BODY_SECONDS))
 
-    def _config(self, read_seconds: int) -> Config:
+    def _config(self, read_seconds: int, signature: str | None = None) -> Config:
         # "standard" retries throttling, timeouts and 5xx with full jitter and gives up when all of them fail;
         # "adaptive" would also slow down a client that shares its process with no other.
         return Config(
@@ -71,4 +71,5 @@ class Clients:
             read_timeout=read_seconds,
             retries={"mode": "standard", "total_max_attempts": self._attempts},
             max_pool_connections=CONNECTIONS,
+            signature_version=signature,
         )
