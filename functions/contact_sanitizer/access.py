@@ -7,7 +7,7 @@ refused; only the stack's own account has a default, for there the policies of I
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -112,7 +112,7 @@ class Directory:
         everybody = (_principal(record) for record in self.records.named(PRINCIPAL))
         return (principal for principal in everybody if principal.roles)
 
-    def _put(self, name: str, stated: dict[str, object]) -> None:
+    def _put(self, name: str, stated: Mapping[str, object]) -> None:
         known = self.records.get(PRINCIPAL, name)
         if not self.records.put(PRINCIPAL, name, stated, after=known.version if known else 0):
             raise CatalogueError("catalogue_busy", "the principal was changed meanwhile; try again")

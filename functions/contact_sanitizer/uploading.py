@@ -19,7 +19,10 @@ from contact_sanitizer.policyshelf import DEFAULT, PolicyShelf
 from contact_sanitizer.ports import Announce, Record, Records
 
 UPLOAD: Final = "upload"
-"""The kind of the records."""
+"""The kind of the records of lists."""
+
+IMPORT: Final = "import"
+"""The kind of the records of files for the registry."""
 
 FORM_SECONDS: Final = 15 * 60
 _TRIES: Final = 10
@@ -70,31 +73,32 @@ class FormMaker(Protocol):
 
 
 class Uploads:
-    """The uploads of one tenant, on its records."""
+    """The uploads of one tenant, on its records; `kind` keeps lists and files for the registry apart."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, kind: str = UPLOAD) -> None:
         self._records = records
+        self._kind = kind
 
     def get(self, upload_id: str) -> Upload | None:
         """What is known of an upload, or None."""
-        record = self._records.get(UPLOAD, upload_id)
+        record = self._records.get(self._kind, upload_id)
         return _upload(record) if record else None
 
     def begin(self, upload: Upload) -> bool:
         """Write a new upload down; whether it was new."""
-        return self._records.put(UPLOAD, upload.upload_id, _document(upload), after=0)
+        return self._records.put(self._kind, upload.upload_id, _document(upload), after=0)
 
     def change(self, upload_id: str, change: Callable[[Upload], Upload]) -> Upload:
         """Write down what `change` makes of an upload; returns what is then known."""
         for _ in range(_TRIES):
-            record = self._records.get(UPLOAD, upload_id)
+            record = self._records.get(self._kind, upload_id)
             if record is None:
                 raise RequestError("upload_unknown", "no upload of that id was asked for here")
             present = _upload(record)
             changed = change(present)
             if changed == present:
                 return present
-            if self._records.put(UPLOAD, upload_id, _document(changed), after=record.version):
+            if self._records.put(self._kind, upload_id, _document(changed), after=record.version):
                 return changed
         raise CatalogueError("catalogue_busy", "others are writing the same; try again")
 

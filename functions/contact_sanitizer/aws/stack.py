@@ -1,4 +1,4 @@
-"""Which resources make up a stack: a function's environment says it, and to the command line CloudFormation."""
+"""Which resources make up a stack, as a function's environment or the outputs of CloudFormation say."""
 
 from __future__ import annotations
 
