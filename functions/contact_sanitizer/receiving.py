@@ -1,8 +1,8 @@
 """What becomes of an object that arrived in a stack: a list, or a refusal; and the same again for a repeat.
 
-An arrival is told at least once, in any order. The list's id follows from the object's version alone, so that
-every telling leads to the same list. What is wrong with the upload is refused for good; what is wrong with the
-world around it is raised, for the arrival to be told again.
+An arrival is told at least once, in any order. The list's id follows from the object's version alone, so
+that every telling leads to the same list. What is wrong with the upload is refused for good; what is wrong
+with the world around it is raised, for the arrival to be told again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _ASKED_FOR: Final = re.compile(r"([0-9A-Z]{26})/list\Z")
 _FOLDER: Final = re.compile(r"(consents|blocks)/.", re.DOTALL)
 _OF_THE_UPLOAD: Final = (IntakeError, PolicyError)
 _OF_THE_WORLD: Final = frozenset({"object_unreadable"})
-"""Codes of intake that speak of the store, not of the file."""
+"""A code of intake that speaks of the store, not of the file."""
+
+_FOR_GOOD: Final = frozenset({"list_claimed"})
+"""Codes of other errors that no repeat mends."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -114,8 +117,8 @@ def receive_list(
 ) -> Upload:
     """Make the list of an upload, once; returns what is then known of the upload.
 
-    `made`: the counts of a list that is finished, None while it is not. `make` makes it and returns its counts.
-    Raises what may pass; then the upload waits.
+    `made`: the counts of a list that is finished, None while it is not. `make` makes it and returns its
+    counts. Raises what may pass; then the upload waits.
     """
     upload = _noted(arrival, reception)
     if upload.list_id != arrival.list_id:
@@ -146,9 +149,7 @@ def receive_register(arrival: Arrival, reception: Reception, take: Take) -> Uplo
     if upload.state is UploadState.REFUSED:
         return upload
     if upload.state is not UploadState.MADE:
-        upload = _settled(
-            arrival, reception, lambda: take(reception.arrived.find(arrival), arrival.folder)
-        )
+        upload = _settled(arrival, reception, lambda: take(reception.arrived.find(arrival), arrival.folder))
     if upload.state is UploadState.MADE:
         _delete(arrival, reception)
     return upload
@@ -184,7 +185,7 @@ def _settled(arrival: Arrival, reception: Reception, work: Callable[[], Counts])
     try:
         counts = work()
     except ContactSanitizerError as error:
-        if not isinstance(error, _OF_THE_UPLOAD) or error.code in _OF_THE_WORLD:
+        if not _is_final(error):
             postpone(arrival, reception.uploads, error.code)
             raise
         code = error.code
@@ -193,6 +194,11 @@ def _settled(arrival: Arrival, reception: Reception, work: Callable[[], Counts])
     return reception.uploads.change(
         arrival.upload_id, lambda upload: replace(upload, state=UploadState.MADE, code="", counts=counts)
     )
+
+
+def _is_final(error: ContactSanitizerError) -> bool:
+    about_the_upload = isinstance(error, _OF_THE_UPLOAD) and error.code not in _OF_THE_WORLD
+    return about_the_upload or error.code in _FOR_GOOD
 
 
 def _is_kept(policies: PolicyShelf, name: str) -> bool:

@@ -50,6 +50,7 @@ from contact_sanitizer.registering.imports import (
 from contact_sanitizer.screening.foreign import HashContract
 
 if TYPE_CHECKING:
+    from contact_sanitizer.aws.world import StackWorld
     from contact_sanitizer.policy import Policy
 
 
@@ -97,6 +98,15 @@ class Workspace:
         world = HomeWorld.open(root, tenant)
         workspace = cls(world, tenant, **circumstances)
         if not world.has_tenant:
+            workspace.record(Action.HOME_CREATED)
+            world.make_tenant(workspace._moment(), workspace.randomness)
+        return workspace
+
+    @classmethod
+    def in_stack(cls, world: StackWorld, *, make: bool, **circumstances: Any) -> Workspace:
+        """The workspace of a tenant in a stack; with `make` its keys are made where they are missing."""
+        workspace = cls(world, world.tenant, **circumstances)
+        if make and not world.has_tenant:
             workspace.record(Action.HOME_CREATED)
             world.make_tenant(workspace._moment(), workspace.randomness)
         return workspace

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
+DOORS = {"access", "policyshelf", "receiving", "redriving", "uploading"}
 USE_CASES = {"job", "registering", "catalogue"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -23,7 +24,13 @@ ALLOWED: dict[str, set[str]] = {
     **{step: FOUNDATION | set(STEPS[: number + 1]) for number, step in enumerate(STEPS)},
     "audit": FOUNDATION | {"audit"},
     "ports": FOUNDATION | {"intake", "screening", "protection", "outputs", "audit"},
+    "announcing": FOUNDATION | {"audit", "ports"},
+    "access": FOUNDATION | {"audit", "ports"},
     "catalogue": FOUNDATION | {"ports", "screening"},
+    "policyshelf": FOUNDATION | {"ports"},
+    "uploading": FOUNDATION | {"audit", "ports", "policyshelf"},
+    "receiving": FOUNDATION | {"intake", "audit", "ports", "policyshelf", "uploading"},
+    "redriving": FOUNDATION | {"audit", "ports"},
     "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
     "job": FOUNDATION | {*STEPS, "ports"},
     "batches": FOUNDATION | {*STEPS, "ports", "job"},
@@ -31,9 +38,12 @@ ALLOWED: dict[str, set[str]] = {
     "parts": FOUNDATION | {*STEPS, "ports", "job"},
     "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
-    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded"},
-    "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws"},
-    "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, "workspace", "cli"},
+    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded", "aws"},
+    "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws", *DOORS},
+    # Functions that only hand out forms and states start without the engine, so without the workspace too.
+    "handlers": FOUNDATION
+    | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "announcing", "workspace", "aws", "handlers"},
+    "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "workspace", "cli"},
 }
 NO_STEP_MAY_USE = {"os.environ", "time", "random", "secrets", "socket", "boto3", "botocore", "urllib.request"}
 

@@ -11,12 +11,12 @@ from contact_sanitizer.ports import Objects
 
 @dataclass(frozen=True, slots=True)
 class AuditSegments:
-    """Implements `ports.AuditLog` on objects: `segments/UID.jsonl`, written only where there is none."""
+    """Implements `ports.AuditLog` on objects: `segments/UID`, written only where there is none."""
 
     objects: Objects
 
     def append(self, event: Event) -> None:
         """Keep the event for good, or raise `AuditError`; the same event again changes nothing."""
-        key, line = f"segments/{event.uid}.jsonl", event.line()
+        key, line = f"segments/{event.uid}", event.line()
         if not self.objects.put(key, line, absent=True) and self.objects.get(key) is None:
             raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 
@@ -29,7 +30,6 @@ from contact_sanitizer.handlers.stage import CIRCUMSTANCES, Call, admit
 from contact_sanitizer.listid import ListId
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler.router import Router
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 EVERYBODY: Final = frozenset(Role)
@@ -84,6 +84,11 @@ class Problem(BaseModel):
     instance: str
 
 
+def routes() -> Router:
+    """An empty set of routes."""
+    return Router()  # type: ignore[no-untyped-call] # Powertools leaves it so
+
+
 def enter(router: Router, roles: AbstractSet[Role], operation: str) -> Call:
     """The present call, where its caller has one of `roles`; `RequestError` (`not_allowed`) otherwise."""
     event, context = router.current_event.raw_event, router.lambda_context
@@ -99,7 +104,7 @@ def function_of(router: Router) -> Handler:
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         correlation = CIRCUMSTANCES.new_id()
         logger.append_keys(correlation=correlation, request_id=context.aws_request_id)
-        app.append_context(**{_CORRELATION: correlation})
+        app.context[_CORRELATION] = correlation
         try:
             answer = app.resolve(event, context)
         except Exception as error:  # noqa: BLE001 - the last fence: the runtime would print others' words
@@ -125,9 +130,7 @@ def resolver_of(*routers: Router) -> APIGatewayHttpResolver:
     app.exception_handler(RequestValidationError)(
         lambda error: refused(RequestError("request_invalid", _complaint(error)))
     )
-    app.exception_handler(Exception)(
-        lambda error: _unexpected(error, str(app.context.get(_CORRELATION, "")))
-    )
+    app.exception_handler(Exception)(lambda error: _unexpected(error, str(app.context.get(_CORRELATION, ""))))
     app.not_found(lambda _error: refused(RequestError("path_unknown", "there is nothing at this path")))
     return app
 
@@ -150,7 +153,9 @@ def _problem(error: ContactSanitizerError, correlation: str) -> Response[str]:
 def _unexpected(error: Exception, correlation: str) -> Response[str]:
     say(Said.UNEXPECTED, error=type(error).__name__, place=place_of(error))
     count(Counted.UNEXPECTED)
-    return _problem(RequestError("internal", "something unexpected happened; nothing more is known"), correlation)
+    return _problem(
+        RequestError("internal", "something unexpected happened; nothing more is known"), correlation
+    )
 
 
 def _as_event(response: Response[str]) -> dict[str, Any]:
@@ -159,7 +164,7 @@ def _as_event(response: Response[str]) -> dict[str, Any]:
 
 
 def _complaint(error: RequestValidationError) -> str:
-    """What is wrong with a request, by the names of our own fields and pydantic's words; no value is in it."""
+    """What is wrong with a request, by our own fields' names and pydantic's words; no value is in it."""
     first = error.errors()[0]
     kind = str(first["type"])
     # What follows is then a name that the caller made up, or a place in text that is no JSON.

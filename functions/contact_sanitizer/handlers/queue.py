@@ -1,7 +1,7 @@
 """The frame of every function behind a queue: one message at a time, the failed ones told again.
 
-A message that cannot be dealt with goes back to its queue and, after so many times, to the dead letters; why is
-in the record of its upload and in the log, by code.
+A message that cannot be dealt with goes back to its queue and, after so many times, to the dead letters; why
+is in the record of its upload and in the log, by code.
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ def _take(body: str, door: Door, context: LambdaContext) -> None:
     raise NotYet from None
 
 
+def _check_time(context: LambdaContext) -> None:
+    if context.get_remaining_time_in_millis() < SHORTEST_MILLISECONDS:
+        raise RequestError("time_short", "there is too little time left to begin")
+
+
 def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
     correlation = CIRCUMSTANCES.new_id()
     call = call_of(arrival.tenant, door.principal, correlation)
@@ -99,8 +104,7 @@ def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
     arrived = S3Arrived(call.world.clients.s3, call.world.settings.uploads)
     ids = {"correlation": correlation, "upload_id": arrival.upload_id, "list_id": arrival.list_id}
     try:
-        if context.get_remaining_time_in_millis() < SHORTEST_MILLISECONDS:
-            raise RequestError("time_short", "there is too little time left to begin")
+        _check_time(context)
         reception = Reception(uploads, arrived, call.announce, CIRCUMSTANCES.clock)
         upload = door.receive(arrival, call, reception)
     except ContactSanitizerError as error:
