@@ -21,9 +21,8 @@ from contact_sanitizer.handlers.journal import (
     Said,
     count,
     keep_others_quiet,
-    logger,
-    metrics,
     place_of,
+    reporting,
     say,
 )
 from contact_sanitizer.handlers.stage import CIRCUMSTANCES, Call, admit
@@ -100,16 +99,15 @@ def function_of(router: Router) -> Handler:
     app = resolver_of(router)
     keep_others_quiet()
 
-    @metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         correlation = CIRCUMSTANCES.new_id()
-        logger.append_keys(correlation=correlation, request_id=context.aws_request_id)
         app.context[_CORRELATION] = correlation
-        try:
-            answer = app.resolve(event, context)
-        except Exception as error:  # noqa: BLE001 - the last fence: the runtime would print others' words
-            answer = _as_event(_unexpected(error, correlation))
-        say(Said.ANSWERED, status=int(answer["statusCode"]))
+        with reporting(context.aws_request_id, correlation=correlation):
+            try:
+                answer = app.resolve(event, context)
+            except Exception as error:  # noqa: BLE001 - the last fence: the runtime would print others' words
+                answer = _as_event(_unexpected(error, correlation))
+            say(Said.ANSWERED, status=int(answer["statusCode"]))
         return answer
 
     return handler

@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -110,6 +112,19 @@ def count(counted: Counted, number: int = 1) -> None:
     """Add to a metric."""
     if number:
         metrics.add_metric(name=counted.value, unit=MetricUnit.Count, value=number)
+
+
+@contextmanager
+def reporting(request_id: str, **ids: str) -> Iterator[None]:
+    """One invocation: its ids in every line of the log, its counts written at its end."""
+    logger.append_keys(request_id=request_id, **ids)
+    try:
+        yield
+    finally:
+        logger.remove_keys(list(ids))
+        # Powertools warns of an invocation that counts nothing, which is none of a fault here.
+        if metrics.provider.metric_set:
+            metrics.flush_metrics()
 
 
 def keep_others_quiet() -> None:

@@ -20,9 +20,8 @@ from contact_sanitizer.handlers.journal import (
     Said,
     count,
     keep_others_quiet,
-    logger,
-    metrics,
     place_of,
+    reporting,
     say,
 )
 from contact_sanitizer.handlers.stage import CIRCUMSTANCES, Call, call_of
@@ -62,13 +61,12 @@ def function_of(door: Door) -> Handler:
     keep_others_quiet()
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
-    @metrics.log_metrics
     def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         def take(record: SQSRecord) -> None:
             _take(record.body, door, context)
 
-        logger.append_keys(request_id=context.aws_request_id)
-        return process_partial_response(event, take, processor, context)
+        with reporting(context.aws_request_id):
+            return process_partial_response(event, take, processor, context)
 
     return handler
 
