@@ -1,15 +1,11 @@
-"""Makes what the tests of functions share importable by its own name, and gives each a stack."""
+"""Gives each test of functions a stack of its own."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from functiondesk import FunctionDesk, function_desk
 
 

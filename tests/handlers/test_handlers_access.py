@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contact_sanitizer.access import Role, principal_name, principal_word
+from contact_sanitizer.audit.events import Action, Event, Outcome
+from contact_sanitizer.aws.world import directory_of
 from contact_sanitizer.errors import RequestError
 from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.request_upload import handler as request_upload
@@ -50,7 +52,7 @@ def test_without_a_default_tenant_everybody_has_to_be_written_down(
 
 
 def test_a_removed_principal_is_not_let_in_by_default(desk: FunctionDesk) -> None:
-    stage.directory_of(desk.settings, desk.cloud.clients).remove(ROLE)
+    directory_of(desk.settings, desk.cloud.clients).remove(ROLE)
     assert desk.call(request_upload, "POST /uploads", {}).status == 403
 
 
@@ -115,7 +117,5 @@ def test_audit_events_name_users_by_their_id_and_no_session() -> None:
 def test_any_principals_word_can_stand_in_an_event(called: str) -> None:
     name = principal_name(f"arn:aws:iam::{ACCOUNT}:role/{called}")
     word = principal_word(name)
-    from contact_sanitizer.audit.events import Action, Event, Outcome  # noqa: PLC0415 - the event is the check
-
-    ids = ["01KAKV2DC060RK4CSM6MV3EE1S"] * 2
-    assert Event(Action.ACCESS_DENIED, Outcome.FAILURE, 1, word, "-", *ids).principal == word
+    uid = "01KAKV2DC060RK4CSM6MV3EE1S"
+    assert Event(Action.ACCESS_DENIED, Outcome.FAILURE, 1, word, "-", uid, uid).principal == word

@@ -26,7 +26,7 @@ from contact_sanitizer.handlers.api import Handler
 from contact_sanitizer.registering.desk import ConsentTerms
 from contact_sanitizer.workspace import Workspace
 
-EVENTS = Path(__file__).parent / "events"
+EVENTS = Path(__file__).parent / "handlers" / "events"
 ACCOUNT = "123456789012"
 TERMS = ConsentTerms("marketing", "sms", "", effective_at=1_780_000_000, source="form")
 
