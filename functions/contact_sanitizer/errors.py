@@ -186,7 +186,8 @@ class RequestError(ContactSanitizerError):
             "upload_unknown",
             "upload_reused",
             "upload_failed",
-            "upload_waited_for",
+            "upload_pending",
+            "upload_refused",
             "time_short",
         }
     )

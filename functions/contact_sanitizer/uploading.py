@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from contact_sanitizer.audit.events import Action
@@ -69,6 +70,22 @@ class FormMaker(Protocol):
 
     def form(self, key: str, largest: int, seconds: int) -> UploadForm:
         """A form for one object at exactly `key`, of 1 to `largest` bytes, encrypted as the store wants."""
+        ...
+
+
+class UploadService(Protocol):
+    """Somebody's uploads, by the API of a stack. Every fault is a `RequestError`."""
+
+    def request(self, policy: str) -> tuple[str, UploadForm]:
+        """A new upload's id and its form."""
+        ...
+
+    def send(self, form: UploadForm, file: Path, progress: Callable[[int], None]) -> None:
+        """Send the file by the form; `progress` is told how many bytes have gone since last time."""
+        ...
+
+    def show(self, upload_id: str) -> Mapping[str, Any]:
+        """What the API says of an upload."""
         ...
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
-DOORS = {"access", "policyshelf", "receiving", "redriving", "uploading"}
+DOORS = {"access", "arrivals", "policyshelf", "receiving", "redriving", "uploading"}
 USE_CASES = {"job", "registering", "catalogue"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -30,7 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "policyshelf": FOUNDATION | {"ports"},
     "uploading": FOUNDATION | {"audit", "ports", "policyshelf"},
     "receiving": FOUNDATION | {"intake", "audit", "ports", "policyshelf", "uploading"},
-    "redriving": FOUNDATION | {"audit", "ports"},
+    "arrivals": FOUNDATION | {"receiving"},
+    "redriving": FOUNDATION | {"audit", "ports", "arrivals", "uploading", "receiving"},
     "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
     "job": FOUNDATION | {*STEPS, "ports"},
     "batches": FOUNDATION | {*STEPS, "ports", "job"},
@@ -38,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "parts": FOUNDATION | {*STEPS, "ports", "job"},
     "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
-    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded", "aws"},
+    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, *DOORS, "embedded", "aws"},
     "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws", *DOORS},
     # Functions that only hand out forms and states start without the engine, so without the workspace too.
     "handlers": FOUNDATION

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from functiondesk import ACCOUNT, FunctionDesk, event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from contact_sanitizer.aws.world import directory_of
 from contact_sanitizer.errors import RequestError
 from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.request_upload import handler as request_upload
+from functiondesk import ACCOUNT, FunctionDesk, event
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/marketing-upload"
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/marketing-upload/li.wei@example.com"

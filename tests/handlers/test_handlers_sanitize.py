@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from functiondesk import FunctionDesk
 
 from cloudworld import CLEAN, UPLOADS
 from contact_sanitizer.aws.world import StackWorld
@@ -17,6 +16,7 @@ from contact_sanitizer.handlers.sanitize import handler as sanitize
 from contact_sanitizer.handlers.show_upload import handler as show_upload
 from contact_sanitizer.policy_text import DEFAULT_POLICY
 from contact_sanitizer.uploading import UploadState
+from functiondesk import FunctionDesk
 
 ROWS = b"phone\n13812345678\n13912345678\n12\n"
 

@@ -5,7 +5,6 @@ import json
 from datetime import datetime
 
 import pytest
-from functiondesk import FunctionDesk, event
 
 from cloudworld import CATALOGUE, UPLOADS
 from contact_sanitizer.access import Role
@@ -13,6 +12,7 @@ from contact_sanitizer.handlers.request_upload import handler as request_upload
 from contact_sanitizer.handlers.show_upload import handler as show_upload
 from contact_sanitizer.policy_text import DEFAULT_POLICY
 from contact_sanitizer.uploading import Upload, UploadState
+from functiondesk import FunctionDesk, event
 
 UPLOADER = "arn:aws:iam::123456789012:role/marketing-upload"
 UNKNOWN_ID = "01KAKV2DC060RK4CSM6MV3EE1S"

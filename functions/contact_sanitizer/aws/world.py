@@ -20,6 +20,7 @@ from contact_sanitizer.policyshelf import PolicyShelf
 from contact_sanitizer.uploading import Uploads
 
 if TYPE_CHECKING:
+    from contact_sanitizer.aws.deadletters import SqsDeadLetters
     from contact_sanitizer.aws.keystore import KmsKeyStore
     from contact_sanitizer.aws.listshelf import S3ListShelf
     from contact_sanitizer.ports import TenantRegistry
@@ -95,6 +96,21 @@ class StackWorld:
     def objects(self, prefix: str) -> S3Objects:
         """Small objects under a prefix of the bucket for clean lists."""
         return S3Objects(self.clients.s3, self.settings.clean, prefix, self.settings.data_key)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Who may call what in this stack."""
+        return directory_of(self.settings, self.clients)
+
+    def dead_letters(self, *, imports: bool) -> SqsDeadLetters:
+        """What was given up: uploads, or files for the registry."""
+        from contact_sanitizer.aws.deadletters import SqsDeadLetters  # noqa: PLC0415 - the command line's
+
+        known = self.settings
+        queue, letters = known.sanitize_queue, known.sanitize_dead_letters
+        if imports:
+            queue, letters = known.import_queue, known.import_dead_letters
+        return SqsDeadLetters(self.clients.sqs, letters, queue)
 
     @property
     def has_tenant(self) -> bool:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+from contact_sanitizer.arrivals import arrivals_in
 from contact_sanitizer.aws.arrived import S3Arrived
 from contact_sanitizer.errors import ContactSanitizerError, RequestError
-from contact_sanitizer.handlers.arrivals import arrivals_in
 from contact_sanitizer.handlers.journal import (
     Counted,
     Said,

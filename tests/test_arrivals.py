@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from functiondesk import event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contact_sanitizer.arrivals import arrivals_in
 from contact_sanitizer.errors import RequestError
-from contact_sanitizer.handlers.arrivals import arrivals_in
 from contact_sanitizer.listid import parse_list_id
+from functiondesk import event
 
 ULID = "01KAKV2DC060RK4CSM6MV3EE1S"
 
@@ -55,7 +55,8 @@ def test_a_form_s_key_names_its_upload() -> None:
 
 def test_one_version_is_one_list_however_it_is_told_and_another_version_is_another() -> None:
     first, again, later = (
-        arrivals_in(text)[0].list_id for text in (told(), told(changes={"sequencer": "0"}), told(changes={"version-id": "v2"}))
+        arrivals_in(text)[0].list_id
+        for text in (told(), told(changes={"sequencer": "0"}), told(changes={"version-id": "v2"}))
     )
     assert first == again != later
     assert parse_list_id(first) == first
