@@ -34,7 +34,7 @@ _LONGEST_ANSWER: Final = 8 << 20
 
 
 class UploadApi:
-    """Implements `uploading.UploadService` by HTTP. Promises: what a server answers is repeated in no error."""
+    """Implements `uploading.UploadService` by HTTP; what a server answers is repeated in no error."""
 
     def __init__(self, url: str, clients: Clients) -> None:
         self._url = url.rstrip("/")
