@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,25 +35,13 @@ from contact_sanitizer.screening.recording import (
     PersonHistory,
     Recorded,
     RegistryStanding,
+    WaitingReply,
 )
 from contact_sanitizer.screening.rule import FOREVER, Rule
 from contact_sanitizer.screening.subjectruns import Needles
 from contact_sanitizer.screening.suppression import entries
 
 _BULK_TRANSACTION = 500_000
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class WaitingReply:
-    """A reply that nobody understood yet: its number, whose it is, its sealed text and when it came."""
-
-    number: int
-    subject: bytes
-    sealed: bytes
-    recorded_at: int
-
-    def __repr__(self) -> str:
-        return f"WaitingReply({self.number})"
 
 
 class SqliteRegistry:

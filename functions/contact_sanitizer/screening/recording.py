@@ -96,3 +96,16 @@ class RegistryStanding:
     change: int
     snapshot: str | None
     loaded_at: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class WaitingReply:
+    """A reply that nobody understood yet: its number, whose it is, its sealed text and when it came."""
+
+    number: int
+    subject: bytes
+    sealed: bytes
+    recorded_at: int
+
+    def __repr__(self) -> str:
+        return f"WaitingReply({self.number})"

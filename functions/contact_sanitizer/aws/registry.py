@@ -1,0 +1,254 @@
+"""The registry in DynamoDB: append-only histories, one item a person, one order of commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from contact_sanitizer.aws.faults import Fault, fault_of, told
+from contact_sanitizer.aws.histories import Entry, damaged, pack, unpack
+from contact_sanitizer.aws.registry_commit import (
+    PEOPLE_A_COMMIT,
+    Plan,
+    commit,
+    done_rows,
+    mark_key,
+    person_key_of,
+    plan_of,
+)
+from contact_sanitizer.aws.registry_items import (
+    Head,
+    Item,
+    PersonKey,
+    RegistryTable,
+    numbered_key,
+    person_key,
+    write_fault,
+)
+from contact_sanitizer.aws.registry_view import DynamoScreening
+from contact_sanitizer.errors import RegistryError
+from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
+from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.recording import (
+    Event,
+    ImportMark,
+    Outcome,
+    PersonHistory,
+    Recorded,
+    RegistryStanding,
+    WaitingReply,
+)
+from contact_sanitizer.screening.rule import FOREVER, Rule
+from contact_sanitizer.screening.suppression import SuppressionEntry, SuppressionEvent, entries
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: How many calls read people at once; more would only wait for this process's own Python.
+_READERS: Final = 8
+
+
+class DynamoRegistry:
+    """Implements `ports.Registry` for one tenant on a DynamoDB table (`pk`, `sk`: strings).
+
+    Promises: events of up to 97 people are recorded together with the mark, all or nothing; more are
+    recorded in such commits in their order, the mark in the last one, so that an interrupted batch is
+    completed by recording it again; a view sees every commit that was answered before it was opened, and
+    none after; every fault is a `RegistryError`, and a person who could not be read never counts as
+    unknown. Does not promise many commits a second at once: they follow each other, some 30 to 50 a second.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, tenant: str) -> None:
+        self._table = RegistryTable(dynamodb, table, tenant)
+        self._pool = ThreadPoolExecutor(_READERS, "registry")
+
+    def create(self) -> None:
+        """Makes an empty registry where there is none; an existing one stays as it is."""
+        table = self._table
+        with told(write_fault):
+            try:
+                table.dynamodb.put_item(
+                    TableName=table.name,
+                    Item=Head().item(table.tenant),
+                    ConditionExpression="attribute_not_exists(pk)",
+                )
+            except ClientError as error:
+                if fault_of(error) is not Fault.LOST_RACE:
+                    raise
+
+    def close(self) -> None:
+        """Lets go of the readers; what was opened before answers no more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def screening(self, rule: Rule, now: int, change: int | None = None) -> DynamoScreening:
+        """A view for one job, pinned at a change number; see `ports.Registry.screening`."""
+        if not 0 <= now < FOREVER:
+            raise RegistryError("rule_refused", "A list is screened at a moment between 1970 and 2106.")
+        head = self._table.head()
+        rule.require_fresh(head.loaded_at, now)
+        standing = _standing(head)
+        if change is not None:
+            standing = replace(standing, change=min(change, standing.change))
+        return DynamoScreening(self._table, self._pool, rule, now, standing, _contracts(head))
+
+    def record(self, events: Sequence[Event], mark: ImportMark | None = None) -> Recorded:
+        """Records events and mark; see the class for what is all or nothing."""
+        parts = list(_commits(events)) or [[]]
+        outcomes: list[Outcome] = []
+        change = 0
+        for number, part in enumerate(parts, 1):
+            own_mark = mark if number == len(parts) else None
+            plan = commit(self._table, partial(plan_of, self._table, self._pool, part, own_mark))
+            outcomes += plan.outcomes
+            change = plan.head.change
+        return Recorded(tuple(outcomes), change)
+
+    def history(self, subject: bytes, block: bytes | None = None, as_of: int | None = None) -> PersonHistory:
+        """One person's history as known at `as_of`; see `ports.Registry.history`."""
+        check_subject(subject)
+        contracts = _contracts(self._table.head())
+        own = [entry.event for entry in self._log((0, subject))]
+        consents = [event for event in own if isinstance(event, ConsentEvent)]
+        acts = [event for event in own if isinstance(event, SuppressionEvent)]
+        states: list[SuppressionEntry] = entries(acts, as_of)
+        for contract in contracts if block is not None else ():
+            key = contract.digest((block or b"").rstrip(b"\0"))[:16]
+            log = self._log((contract.code, key))
+            foreign = [entry.event for entry in log if isinstance(entry.event, SuppressionEvent)]
+            acts += foreign
+            states += entries(foreign, as_of)
+        return PersonHistory(
+            tuple(e for e in consents if as_of is None or e.recorded_at <= as_of),
+            tuple(e for e in acts if as_of is None or e.recorded_at <= as_of),
+            tuple(states),
+        )
+
+    def imported_rows(self, import_id: str) -> int:
+        """How many records of an import are dealt with; see `ports.Registry.imported_rows`."""
+        return done_rows(self._table.item(mark_key(self._table.tenant, import_id)))
+
+    def standing(self) -> RegistryStanding:
+        """The present change number and when each register was loaded."""
+        return _standing(self._table.head())
+
+    def forget(self, subject: bytes) -> int:
+        """Forgets a person's consents, and of refusals all but the refusal itself; how many events are gone.
+
+        The bare keyed refusal stays, so that who asked to be left alone and then to be forgotten is left
+        alone. The table's backups forget when their own term is over.
+        """
+        check_subject(subject)
+        gone = 0
+
+        def make(head: Head) -> Plan:
+            nonlocal gone
+            log = self._log((0, subject))
+            kept = [_bare(entry) for entry in log if isinstance(entry.event, SuppressionEvent)]
+            replies = [item for item in self._replies() if item["subject"]["B"] == subject]
+            gone = len(log) - len(kept) + len(replies)
+            key = person_key(self._table.tenant, (0, subject))
+            puts = [{**key, "history": {"B": pack(kept)}}] if kept else []
+            deletes = [{"pk": item["pk"], "sk": item["sk"]} for item in replies]
+            if not kept:
+                deletes.append(key)
+            return Plan(replace(head, forgotten=head.forgotten + 1), puts, deletes)
+
+        commit(self._table, make)
+        return gone
+
+    def keep_reply(self, subject: bytes, sealed: bytes, recorded_at: int) -> int:
+        """The number under which a reply not understood, sealed by the caller, waits for a person."""
+        check_subject(subject)
+        check_moments(recorded_at)
+
+        def make(head: Head) -> Plan:
+            number = head.replies + 1
+            item = {
+                **self._reply_key(number),
+                "subject": {"B": subject},
+                "sealed": {"B": sealed},
+                "recorded_at": {"N": str(recorded_at)},
+            }
+            return Plan(replace(head, replies=number), [item])
+
+        return commit(self._table, make).head.replies
+
+    def waiting_replies(self, limit: int = 1000) -> list[WaitingReply]:
+        """The oldest replies that nobody has settled."""
+        waiting: list[WaitingReply] = []
+        for item in self._replies(FilterExpression="attribute_not_exists(settled_at)"):
+            if len(waiting) == limit:
+                break
+            waiting.append(_reply(item))
+        return waiting
+
+    def settle_reply(self, number: int, settled_by: str, settled_at: int) -> bool:
+        """Notes who dealt with a reply; false where it is settled already or unknown."""
+        table = self._table
+        with told(write_fault):
+            try:
+                table.dynamodb.update_item(
+                    TableName=table.name,
+                    Key=self._reply_key(number),
+                    UpdateExpression="SET settled_at = :at, settled_by = :by",
+                    ConditionExpression="attribute_exists(pk) AND attribute_not_exists(settled_at)",
+                    ExpressionAttributeValues={":at": {"N": str(settled_at)}, ":by": {"S": settled_by}},
+                )
+            except ClientError as error:
+                if fault_of(error) is not Fault.LOST_RACE:
+                    raise
+                return False
+        return True
+
+    def _log(self, key: PersonKey) -> list[Entry]:
+        packed = self._table.histories([key], self._pool)
+        return unpack(key[1], key[0], packed[key]) if packed else []
+
+    def _replies(self, **more: Any) -> Iterator[Item]:
+        return self._table.pages(f"{self._table.tenant}#reply", **more)
+
+    def _reply_key(self, number: int) -> dict[str, Any]:
+        return numbered_key(self._table.tenant, "reply", number, 12)
+
+
+def _commits(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """The events in their order, in parts that one commit takes."""
+    part: list[Event] = []
+    people: set[PersonKey] = set()
+    for event in events:
+        people.add(person_key_of(event))
+        if len(people) > PEOPLE_A_COMMIT:
+            yield part
+            part, people = [], {person_key_of(event)}
+        part.append(event)
+    if part:
+        yield part
+
+
+def _standing(head: Head) -> RegistryStanding:
+    return RegistryStanding(head.change, None, head.loaded_at)
+
+
+def _contracts(head: Head) -> list[HashContract]:
+    return [HashContract.coded(code) for code in head.contracts]
+
+
+def _bare(entry: Entry) -> Entry:
+    return replace(entry, event=replace(entry.event, sealed=b"", reference=""))
+
+
+def _reply(item: Item) -> WaitingReply:
+    try:
+        return WaitingReply(
+            int(item["sk"]["S"]),
+            bytes(item["subject"]["B"]),
+            bytes(item["sealed"]["B"]),
+            int(item["recorded_at"]["N"]),
+        )
+    except (KeyError, ValueError, TypeError):
+        raise damaged() from None
