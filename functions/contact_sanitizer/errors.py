@@ -11,6 +11,7 @@
     ├── DeliveryError      a sender does not get what it asks for
     ├── HomeError          the home folder is locked, damaged or from a newer version
     ├── OutputError        results cannot be written
+    ├── RequestError       a call cannot be answered as it was made, or not to this caller
     ├── AuditError         the trail cannot be written: what it announces does not happen
     └── PlanError          the numbering plan cannot be used
 
@@ -188,6 +189,28 @@ class OutputError(ContactSanitizerError):
             "list_claimed",
             "list_damaged",
             "interrupted",
+        }
+    )
+
+
+class RequestError(ContactSanitizerError):
+    """A call cannot be answered as it was made, or not to this caller; nothing was done."""
+
+    CODES = frozenset(
+        {
+            "not_allowed",
+            "request_invalid",
+            "request_too_large",
+            "path_unknown",
+            "internal",
+            "principal_invalid",
+            "message_invalid",
+            "upload_unknown",
+            "upload_reused",
+            "upload_failed",
+            "upload_pending",
+            "upload_refused",
+            "time_short",
         }
     )
 

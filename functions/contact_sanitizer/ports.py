@@ -7,26 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    # Functions that only hand out forms and states start without numpy and cryptography.
+    import numpy as np
+    from numpy.typing import NDArray
 
-from contact_sanitizer.audit.events import Action
-from contact_sanitizer.audit.events import Event as AuditEvent
-from contact_sanitizer.intake.raw import Source
-from contact_sanitizer.listid import ListId
-from contact_sanitizer.outputs.digesting import DigestingFile
-from contact_sanitizer.protection.keyring import Keyring
-from contact_sanitizer.screening.recording import (
-    Candidates,
-    Event,
-    ImportMark,
-    PersonHistory,
-    Recorded,
-    RegistryStanding,
-)
-from contact_sanitizer.screening.rule import Rule
+    from contact_sanitizer.audit.events import Action
+    from contact_sanitizer.audit.events import Event as AuditEvent
+    from contact_sanitizer.intake.raw import Source
+    from contact_sanitizer.listid import ListId
+    from contact_sanitizer.outputs.digesting import DigestingFile
+    from contact_sanitizer.protection.keyring import Keyring
+    from contact_sanitizer.screening.recording import (
+        Candidates,
+        Event,
+        ImportMark,
+        PersonHistory,
+        Recorded,
+        RegistryStanding,
+    )
+    from contact_sanitizer.screening.rule import Rule
 
 
 class Screening(Protocol):

@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.senders import SenderDesk
 from contact_sanitizer.embedded.world import HomeWorld
-from contact_sanitizer.errors import IntakeError
+from contact_sanitizer.errors import HomeError, IntakeError, RequestError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
 from contact_sanitizer.job import Job, Manner, Meter, Tools, no_meter
@@ -52,7 +52,9 @@ from contact_sanitizer.registering.imports import (
 from contact_sanitizer.screening.foreign import HashContract
 
 if TYPE_CHECKING:
+    from contact_sanitizer.aws.world import StackWorld
     from contact_sanitizer.policy import Policy
+    from contact_sanitizer.uploading import UploadService
 
 
 def system_clock() -> int:
@@ -102,6 +104,33 @@ class Workspace:
             workspace.record(Action.HOME_CREATED)
             world.make_tenant(workspace._moment(), workspace.randomness)
         return workspace
+
+    @classmethod
+    def in_stack(cls, world: StackWorld, *, make: bool, **circumstances: Any) -> Workspace:
+        """The workspace of a tenant in a stack; with `make` its keys are made where they are missing."""
+        workspace = cls(world, world.tenant, **circumstances)
+        if make and not world.has_tenant:
+            workspace.record(Action.HOME_CREATED)
+            world.make_tenant(workspace._moment(), workspace.randomness)
+        return workspace
+
+    @classmethod
+    def open_stack(cls, name: str, tenant: str, *, make: bool = False) -> Workspace:
+        """The workspace of a tenant in the stack called `name`, in the name of whoever AWS says is at work.
+
+        `HomeError` (`stack_unavailable`) where the stack cannot be read or the AWS extra is not installed.
+        """
+        with _with_the_extra():
+            from contact_sanitizer.aws.opening import open_stack  # noqa: PLC0415 - homes need no boto3
+        world, principal = open_stack(name, tenant)
+        return cls.in_stack(world, make=make, principal=principal)
+
+    @property
+    def stack(self) -> StackWorld:
+        """What only a stack has; `RequestError` at home."""
+        if isinstance(self.world, HomeWorld):
+            raise RequestError("request_invalid", "this is done in a stack: say --stack NAME")
+        return cast("StackWorld", self.world)
 
     @cached_property
     def correlation(self) -> ListId:
@@ -280,6 +309,22 @@ def _hint_at_hashes() -> Iterator[None]:
             raise
         message = "no column of phones was found; for a list of hashes say --contract or --known"
         raise IntakeError(error.code, message) from None
+
+
+def uploads_of(name: str, api_url: str = "") -> UploadService:
+    """The uploads of the stack called `name`, by its API, or by the API at `api_url`."""
+    with _with_the_extra():
+        from contact_sanitizer.aws.opening import open_api  # noqa: PLC0415 - homes need no boto3
+    return open_api(name, api_url)
+
+
+@contextmanager
+def _with_the_extra() -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        message = "working in a stack needs the AWS extra: install contact-sanitizer[aws]"
+        raise HomeError("stack_unavailable", message) from None
 
 
 def number_rules(policy: Policy) -> NumberRules:

@@ -14,6 +14,7 @@ STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
 USE_CASES = {"job", "registering", "catalogue", "terms", "delivery"}
+DOORS = {"access", "arrivals", "policyshelf", "receiving", "redriving", "uploading"}
 
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
@@ -26,6 +27,13 @@ ALLOWED: dict[str, set[str]] = {
     "terms": FOUNDATION | {"intake", "screening"},
     "catalogue": FOUNDATION | {"ports", "screening", "terms"},
     "delivery": FOUNDATION | {*STEPS, "audit", "ports", "catalogue", "terms", "job", "delivery"},
+    "announcing": FOUNDATION | {"audit", "ports"},
+    "access": FOUNDATION | {"audit", "ports"},
+    "policyshelf": FOUNDATION | {"ports"},
+    "uploading": FOUNDATION | {"audit", "ports", "policyshelf"},
+    "receiving": FOUNDATION | {"intake", "audit", "ports", "policyshelf", "uploading"},
+    "arrivals": FOUNDATION | {"receiving"},
+    "redriving": FOUNDATION | {"audit", "ports", "arrivals", "uploading", "receiving"},
     "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
     "job": FOUNDATION | {*STEPS, "ports"},
     "batches": FOUNDATION | {*STEPS, "ports", "job"},
@@ -33,9 +41,12 @@ ALLOWED: dict[str, set[str]] = {
     "parts": FOUNDATION | {*STEPS, "ports", "job"},
     "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue", "terms"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
-    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded"},
-    "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws"},
-    "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, "workspace", "cli"},
+    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, *DOORS, "embedded", "aws"},
+    "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws", *DOORS},
+    # Functions that only hand out forms and states start without the engine, so without the workspace too.
+    "handlers": FOUNDATION
+    | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "announcing", "workspace", "aws", "handlers"},
+    "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "workspace", "cli"},
 }
 NO_STEP_MAY_USE = {"os.environ", "time", "random", "secrets", "socket", "boto3", "botocore", "urllib.request"}
 

@@ -18,6 +18,8 @@ class Action(StrEnum):
     SENDER_REVOKED = "sender.revoked"
     UPLOAD_REQUESTED = "upload.requested"
     UPLOAD_DENIED = "upload.denied"
+    UPLOAD_SHOWN = "upload.shown"
+    UPLOAD_DELETED = "upload.deleted"
     LIST_STARTED = "list.started"
     LIST_PUBLISHED = "list.published"
     LIST_FAILED = "list.failed"
@@ -42,6 +44,11 @@ class Action(StrEnum):
     PERSON_SHOWN = "person.shown"
     PERSON_TRACED = "person.traced"
     PERSON_ERASED = "person.erased"
+    POLICY_CHANGED = "policy.changed"
+    PRINCIPAL_ADMITTED = "principal.admitted"
+    PRINCIPAL_REMOVED = "principal.removed"
+    ACCESS_DENIED = "access.denied"
+    QUEUE_REDRIVEN = "queue.redriven"
     AUDIT_VERIFIED = "audit.verified"
     AUDIT_REPORTED = "audit.reported"
     AUDIT_RECONCILED = "audit.reconciled"
@@ -95,6 +102,8 @@ MEANING: Final = MappingProxyType(
         Action.SENDER_REVOKED: _managed(4, "sender"),
         Action.UPLOAD_REQUESTED: _called(1),
         Action.UPLOAD_DENIED: _called(1),
+        Action.UPLOAD_SHOWN: _called(2),
+        Action.UPLOAD_DELETED: _called(4),
         Action.LIST_STARTED: _called(1),
         Action.LIST_PUBLISHED: _called(1),
         Action.LIST_FAILED: _called(1),
@@ -119,6 +128,11 @@ MEANING: Final = MappingProxyType(
         Action.PERSON_SHOWN: _stored(1, "registry"),
         Action.PERSON_TRACED: _stored(4, "decisions"),
         Action.PERSON_ERASED: _stored(7, "registry"),
+        Action.POLICY_CHANGED: _called(3),
+        Action.PRINCIPAL_ADMITTED: _called(1),
+        Action.PRINCIPAL_REMOVED: _called(4),
+        Action.ACCESS_DENIED: _called(2),
+        Action.QUEUE_REDRIVEN: _called(3),
         Action.AUDIT_VERIFIED: _called(2),
         Action.AUDIT_REPORTED: _called(2),
         Action.AUDIT_RECONCILED: _called(2),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sts import STSClient
 
 #: How often a request is sent at most, the first time included.
 ATTEMPTS: Final = 5
@@ -35,35 +36,40 @@ class Clients:
     """
 
     def __init__(self, region: str | None = None, attempts: int = ATTEMPTS) -> None:
-        self._session = boto3.session.Session(region_name=region)
+        self.session = boto3.session.Session(region_name=region)
         self._attempts = attempts
 
     @cached_property
     def s3(self) -> S3Client:
-        """S3."""
-        return self._session.client("s3", config=self._config(_BODY_SECONDS))
+        """S3; forms and links for objects under KMS keys need this very signature."""
+        return self.session.client("s3", config=self._config(_BODY_SECONDS, "s3v4"))
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
         """DynamoDB."""
-        return self._session.client("dynamodb", config=self._config(_SMALL_SECONDS))
+        return self.session.client("dynamodb", config=self._config(_SMALL_SECONDS))
 
     @cached_property
     def kms(self) -> KMSClient:
         """KMS."""
-        return self._session.client("kms", config=self._config(_SMALL_SECONDS))
+        return self.session.client("kms", config=self._config(_SMALL_SECONDS))
 
     @cached_property
     def sqs(self) -> SQSClient:
         """SQS; receiving waits up to 20 seconds by itself."""
-        return self._session.client("sqs", config=self._config(_BODY_SECONDS + _SMALL_SECONDS))
+        return self.session.client("sqs", config=self._config(_BODY_SECONDS + _SMALL_SECONDS))
+
+    @cached_property
+    def sts(self) -> STSClient:
+        """STS, for the command line alone: who works."""
+        return self.session.client("sts", config=self._config(_SMALL_SECONDS))
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
         """CloudFormation, for the command line alone."""
-        return self._session.client("cloudformation", config=self._config(_BODY_SECONDS))
+        return self.session.client("cloudformation", config=self._config(_BODY_SECONDS))
 
-    def _config(self, read_seconds: int) -> Config:
+    def _config(self, read_seconds: int, signature: str | None = None) -> Config:
         # "standard" retries throttling, timeouts and 5xx with full jitter and gives up when all of them fail;
         # "adaptive" would also slow down a client that shares its process with no other.
         return Config(
@@ -71,4 +77,5 @@ class Clients:
             read_timeout=read_seconds,
             retries={"mode": "standard", "total_max_attempts": self._attempts},
             max_pool_connections=CONNECTIONS,
+            signature_version=signature,
         )

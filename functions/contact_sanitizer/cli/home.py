@@ -12,17 +12,21 @@ from contact_sanitizer.protection.keyring import Keyring
 @click.command(cls=Command)
 @click.pass_context
 def init(context: click.Context) -> None:
-    """Make a home: keys, registry and audit log. Other commands do so where it is missing."""
-    with open_workspace(context) as workspace:
+    """Make a home: keys, registry and audit log. Other commands do so where it is missing.
+
+    With --stack: give the tenant its keys.
+    """
+    with open_workspace(context, make=True) as workspace:
         keys = _documents(workspace.keyring)
         workspace.registry.standing()  # a home whose registry is gone or damaged is not ready
-    home = options_of(context).home
-    document = {"home": str(home), "tenant": workspace.tenant, "keys": keys}
+    options = options_of(context)
+    kind, name = ("stack", options.stack) if options.stack else ("home", str(options.home))
+    document = {kind: name, "tenant": workspace.tenant, "keys": keys}
     emit(
         context,
         document,
         lambda: click.echo(
-            f"home {home} is ready for tenant {workspace.tenant}.\n"
+            f"{kind} {name} is ready for tenant {workspace.tenant}.\n"
             f"Back up {workspace.world.keys.where}: without it no token can ever be redeemed."
         ),
     )

@@ -10,10 +10,14 @@ from contact_sanitizer.cli.frame import Group
 _HERE = "contact_sanitizer.cli"
 _MEMBERS = {
     "run": (f"{_HERE}.run:run", "Sanitize a contact list."),
+    "upload": (f"{_HERE}.upload:upload", "Upload a list to a stack and wait for what becomes of it."),
     "consent": (f"{_HERE}.consents:consent", "Who agreed to what: import, record, withdraw, show."),
     "block": (f"{_HERE}.blocks:block", "Who must not be contacted: import, add, remove, show."),
     "optout": (f"{_HERE}.optouts:optout", "Read a reply (R, TD, 退订, STOP) and record the refusal."),
-    "policy": (f"{_HERE}.policies:policy", "What a list may contain: check one, print an example."),
+    "policy": (
+        f"{_HERE}.policies:policy",
+        "What a list may contain: check one, print an example, put one into a stack.",
+    ),
     "senders": (f"{_HERE}.senders:senders", "Who may fetch lists: add, list, show, revoke."),
     "deliver": (f"{_HERE}.deliver:deliver", "Hand a list to a sender, screened again now."),
     "redeem": (f"{_HERE}.redeem:redeem", "Tokens to numbers, for a sender about to use them."),
@@ -21,6 +25,8 @@ _MEMBERS = {
     "inspect": (f"{_HERE}.look:inspect", "What is seen in a file: format, encoding, header, columns."),
     "phone": (f"{_HERE}.look:phone", "What becomes of a cell, without a list."),
     "lists": (f"{_HERE}.lists:lists", "Which lists were made."),
+    "principals": (f"{_HERE}.principals:principals", "Who may call a stack: list, add, remove."),
+    "redrive": (f"{_HERE}.redrive:redrive", "What a stack could not do: look at it, try it again."),
     "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate."),
     "init": (f"{_HERE}.home:init", "Make a home; other commands do so where it is missing."),
 }

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contact_sanitizer.cli.frame import Command, emit
+from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
+from contact_sanitizer.errors import RequestError
 from contact_sanitizer.job import Manner
 from contact_sanitizer.policy import default_policy, load_policy
 
@@ -51,6 +52,9 @@ def run(context: click.Context, file: Path, policy_file: Path | None, out: Path 
     or .zip. The result is a folder with the clean list (tokens instead of phones), the rejects with a
     reason for every row, the decisions and a manifest.
     """
+    if options_of(context).stack is not None:
+        message = "a stack makes its lists itself: use 'upload FILE --stack NAME'"
+        raise RequestError("request_invalid", message)
     policy = load_policy(policy_file) if policy_file else default_policy()
     with open_workspace(context) as workspace, progress_bar(file) as progress:
         manifest, place = workspace.sanitize(file, policy, out, Manner(progress, workers=workers - 1))

@@ -73,7 +73,7 @@ class Desk:
 
     def person(self, phone: str) -> Person:
         """Whoever has this number, of any kind and region; `RegistryError` (`number_refused`) otherwise."""
-        numbers = _reader(self.default_region).normalize(pa.array([phone], pa.string()))
+        numbers = reader_of(self.default_region).normalize(pa.array([phone], pa.string()))
         reason = Reason(int(numbers.reasons[0]))
         if reason is not Reason.NONE:
             raise RegistryError("number_refused", f"the phone cannot be used: {reason.word}")
@@ -151,17 +151,18 @@ class Desk:
         self.registry.record(
             [
                 *(self._suppression(SuppressionAct.ADDED, person, scope, r, source="reply") for r in reasons),
-                self._event(ConsentStatus.WITHDRAWN, person, terms),
+                self.consent_event(ConsentStatus.WITHDRAWN, person, terms),
             ]
         )
         return reading
 
     def _consent(self, action: Action, status: ConsentStatus, person: Person, terms: ConsentTerms) -> Outcome:
-        event = self._event(status, person, terms)
+        event = self.consent_event(status, person, terms)
         self.announce(action, counts={"events": 1})
         return self.registry.record([event]).outcomes[0]
 
-    def _event(self, status: ConsentStatus, person: Person, terms: ConsentTerms) -> ConsentEvent:
+    def consent_event(self, status: ConsentStatus, person: Person, terms: ConsentTerms) -> ConsentEvent:
+        """What is recorded of a consent or a withdrawal; `RegistryError` where the terms say too little."""
         return ConsentEvent(
             person.subject,
             status,
@@ -210,8 +211,8 @@ class Desk:
 
 
 @cache
-def _reader(default_region: str) -> Normalizer:
-    """Made once a region: it costs more than the phones of a whole command."""
+def reader_of(default_region: str) -> Normalizer:
+    """Reads every valid number; made once a region: it costs more than the phones of a whole command."""
     return Normalizer(any_number(default_region))
 
 

@@ -1,0 +1,151 @@
+"""A tenant's things in a stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from contact_sanitizer.access import STACK, Directory
+from contact_sanitizer.aws.auditsegments import AuditSegments
+from contact_sanitizer.aws.clients import Clients
+from contact_sanitizer.aws.objects import S3Objects, audit_fault
+from contact_sanitizer.aws.records import DynamoRecords
+from contact_sanitizer.aws.stack import StackSettings
+from contact_sanitizer.errors import HomeError, KeyringError
+from contact_sanitizer.policyshelf import PolicyShelf
+from contact_sanitizer.uploading import Uploads
+
+if TYPE_CHECKING:
+    from contact_sanitizer.aws.deadletters import SqsDeadLetters
+    from contact_sanitizer.aws.keystore import KmsKeyStore
+    from contact_sanitizer.aws.listshelf import S3ListShelf
+    from contact_sanitizer.ports import DeliveryShelf, TenantRegistry
+
+_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_\-]{0,31}\Z")
+_LONG_NUMBER: Final = re.compile(r"\d{7}")
+
+
+@dataclass
+class StackWorld:
+    """Implements `ports.World` on a stack; everything is opened when it is first used.
+
+    What needs the engine is imported only then: functions that hand out forms and states start without it.
+    """
+
+    settings: StackSettings
+    clients: Clients
+    tenant: str
+
+    def __post_init__(self) -> None:
+        if not _TENANT.match(self.tenant) or _LONG_NUMBER.search(self.tenant):
+            raise HomeError(
+                "tenant_invalid",
+                "a tenant's name is up to 32 of a-z, 0-9, '-' and '_', without a long number",
+            )
+
+    @cached_property
+    def audit(self) -> AuditSegments:
+        """The stack's audit log, one for all tenants."""
+        return audit_of(self.settings, self.clients)
+
+    @cached_property
+    def records(self) -> DynamoRecords:
+        """The tenant's catalogue."""
+        return DynamoRecords(self.clients.dynamodb, self.settings.catalogue, self.tenant)
+
+    @cached_property
+    def keys(self) -> KmsKeyStore:
+        """The tenant's keys."""
+        from contact_sanitizer.aws.keystore import KmsKeyStore, Wrapper  # noqa: PLC0415 - needs cryptography
+
+        wrapper = Wrapper(self.clients.kms, self.settings.keyring_key, self.tenant)
+        place = f"keys/{self.tenant}/keyring.json"
+        return KmsKeyStore(self.clients.s3, self.settings.clean, place, self.settings.data_key, wrapper)
+
+    @cached_property
+    def registry(self) -> TenantRegistry:
+        """The tenant's consents and suppressions."""
+        from contact_sanitizer.aws.registry import DynamoRegistry  # noqa: PLC0415 - needs the engine
+
+        return DynamoRegistry(self.clients.dynamodb, self.settings.registry, self.tenant)
+
+    def shelf(self, place: str | None) -> S3ListShelf:
+        """The tenant's lists; a stack has one place for them."""
+        from contact_sanitizer.aws.listshelf import S3ListShelf  # noqa: PLC0415 - needs the engine
+
+        prefix = f"lists/{self.tenant}/"
+        shelf = S3ListShelf(self.clients.s3, self.settings.clean, prefix, self.settings.data_key)
+        if place not in {None, shelf.place}:
+            raise HomeError("stack_unavailable", "the list is not in this stack")
+        return shelf
+
+    def deliveries(self, out: str | None) -> DeliveryShelf:  # noqa: ARG002 - as declared
+        """Refused: a stack delivers through its API."""
+        raise HomeError("stack_unavailable", "deliveries of a stack are not to be had here")
+
+    @cached_property
+    def policies(self) -> PolicyShelf:
+        """The tenant's policies."""
+        return PolicyShelf(self.objects(f"policies/{self.tenant}/"))
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """What became of the tenant's uploads."""
+        return Uploads(self.records)
+
+    def objects(self, prefix: str) -> S3Objects:
+        """Small objects under a prefix of the bucket for clean lists."""
+        return S3Objects(self.clients.s3, self.settings.clean, prefix, self.settings.data_key)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Who may call what in this stack."""
+        return directory_of(self.settings, self.clients)
+
+    def dead_letters(self, *, imports: bool) -> SqsDeadLetters:
+        """What was given up: uploads, or files for the registry."""
+        from contact_sanitizer.aws.deadletters import SqsDeadLetters  # noqa: PLC0415 - the command line's
+
+        known = self.settings
+        queue, letters = known.sanitize_queue, known.sanitize_dead_letters
+        if imports:
+            queue, letters = known.import_queue, known.import_dead_letters
+        return SqsDeadLetters(self.clients.sqs, letters, queue)
+
+    @property
+    def has_tenant(self) -> bool:
+        """Whether the tenant was made: it has a keyring. `KeyringError` where that cannot be told."""
+        try:
+            self.keys.load()
+        except KeyringError as error:
+            if error.code == "keyring_missing":
+                return False
+            raise
+        return True
+
+    def make_tenant(self, now: datetime, randomness: Callable[[int], bytes]) -> None:
+        """Give the tenant its keys, where it has none; everything else begins empty by itself."""
+        try:
+            self.keys.create(self.tenant, now, randomness)
+        except KeyringError as error:
+            # Somebody was faster: then theirs are the keys.
+            if error.code != "keyring_unwritable" or not self.has_tenant:
+                raise
+
+    def close(self) -> None:
+        """Nothing is held open but connections, which the next call uses again."""
+
+
+def directory_of(settings: StackSettings, clients: Clients) -> Directory:
+    """Who may call what in this stack."""
+    return Directory(DynamoRecords(clients.dynamodb, settings.catalogue, STACK), settings.default_tenant)
+
+
+def audit_of(settings: StackSettings, clients: Clients) -> AuditSegments:
+    """The stack's audit log."""
+    objects = S3Objects(clients.s3, settings.audit, "log/", settings.data_key, audit_fault)
+    return AuditSegments(objects)

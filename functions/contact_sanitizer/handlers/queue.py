@@ -1,0 +1,116 @@
+"""The frame of every function behind a queue: one message at a time, the failed ones told again.
+
+A message that cannot be dealt with goes back to its queue and, after so many times, to the dead letters; why
+is in the record of its upload and in the log, by code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from contact_sanitizer.arrivals import arrivals_in
+from contact_sanitizer.aws.arrived import S3Arrived
+from contact_sanitizer.errors import ContactSanitizerError, RequestError
+from contact_sanitizer.handlers.journal import (
+    Counted,
+    Said,
+    count,
+    keep_others_quiet,
+    place_of,
+    reporting,
+    say,
+)
+from contact_sanitizer.handlers.stage import CIRCUMSTANCES, Call, call_of
+from contact_sanitizer.receiving import Arrival, Reception, check_area, postpone
+from contact_sanitizer.uploading import Upload, Uploads, UploadState
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Handler = Callable[[dict[str, Any], "LambdaContext"], Any]
+
+SHORTEST_MILLISECONDS: Final = 20_000
+"""With less time left nothing is begun."""
+
+
+class NotYet(Exception):  # noqa: N818 - no fault: the message is to be told again
+    """A message was not dealt with; nothing is in it that somebody could read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where one function's arrivals come in.
+
+    `area`: the first part of their keys. `kind`: that of their records. `principal`: the function's name in
+    audit events. `receive`: what becomes of one.
+    """
+
+    area: str
+    kind: str
+    principal: str
+    receive: Callable[[Arrival, Call, Reception], Upload]
+
+
+def function_of(door: Door) -> Handler:
+    """The function that takes a queue's arrivals."""
+    keep_others_quiet()
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+
+    def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+        def take(record: SQSRecord) -> None:
+            _take(record.body, door, context)
+
+        with reporting(context.aws_request_id):
+            return process_partial_response(event, take, processor, context)
+
+    return handler
+
+
+def _take(body: str, door: Door, context: LambdaContext) -> None:
+    """Deal with one message, or raise `NotYet`: whatever else was raised would be quoted by others."""
+    try:
+        for arrival in arrivals_in(body):
+            check_area(arrival, door.area)
+            _receive(arrival, door, context)
+    except ContactSanitizerError as error:
+        say(Said.POSTPONED, code=error.code)
+    except NotYet:
+        pass
+    except Exception as error:  # noqa: BLE001 - the last fence: a third party's words could quote a cell
+        say(Said.UNEXPECTED, error=type(error).__name__, place=place_of(error))
+        count(Counted.UNEXPECTED)
+    else:
+        return
+    count(Counted.MESSAGES_POSTPONED)
+    raise NotYet from None
+
+
+def _check_time(context: LambdaContext) -> None:
+    if context.get_remaining_time_in_millis() < SHORTEST_MILLISECONDS:
+        raise RequestError("time_short", "there is too little time left to begin")
+
+
+def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
+    correlation = CIRCUMSTANCES.new_id()
+    call = call_of(arrival.tenant, door.principal, correlation)
+    uploads = Uploads(call.world.records, door.kind)
+    arrived = S3Arrived(call.world.clients.s3, call.world.settings.uploads)
+    ids = {"correlation": correlation, "upload_id": arrival.upload_id, "list_id": arrival.list_id}
+    try:
+        _check_time(context)
+        reception = Reception(uploads, arrived, call.announce, CIRCUMSTANCES.clock)
+        upload = door.receive(arrival, call, reception)
+    except ContactSanitizerError as error:
+        say(Said.POSTPONED, code=error.code, **ids)
+        raise NotYet from None
+    except Exception:
+        postpone(arrival, uploads, "internal")
+        raise
+    if upload.state is UploadState.REFUSED:
+        count(Counted.UPLOADS_REFUSED)
+    say(Said.RECEIVED, state=upload.state.value, code=upload.code or "none", **ids)

@@ -1,0 +1,47 @@
+"""Uploads that arrived become lists: the queue of S3's events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from contact_sanitizer.handlers.journal import Counted, count
+from contact_sanitizer.handlers.queue import Door, function_of
+from contact_sanitizer.handlers.stage import Call
+from contact_sanitizer.intake.raw import Source
+from contact_sanitizer.listid import ListId
+from contact_sanitizer.policy import Policy
+from contact_sanitizer.receiving import Arrival, Reception, receive_list
+from contact_sanitizer.uploading import UPLOAD, Upload
+from contact_sanitizer.workspace import Workspace
+
+_COUNTS: Final = ("rows", "kept", "dropped", "rejected")
+
+
+def _receive(arrival: Arrival, call: Call, reception: Reception) -> Upload:
+    with call.workspace() as workspace:
+        return receive_list(
+            arrival, reception, call.world.policies, partial(_made, workspace), partial(_make, workspace)
+        )
+
+
+def _made(workspace: Workspace, list_id: ListId) -> Mapping[str, int] | None:
+    manifest = workspace.world.shelf(None).manifest(list_id)
+    return None if manifest is None else _counts(json.loads(manifest)["counts"])
+
+
+def _make(workspace: Workspace, upload: Source, policy: Policy, list_id: ListId) -> Mapping[str, int]:
+    manifest, _ = workspace.sanitize(upload, policy, list_id=list_id)
+    count(Counted.LISTS_MADE)
+    count(Counted.ROWS_READ, manifest.counts.rows)
+    count(Counted.ROWS_KEPT, manifest.counts.kept)
+    return _counts(manifest.document()["counts"])
+
+
+def _counts(stated: Mapping[str, Any]) -> Mapping[str, int]:
+    return {name: int(stated[name]) for name in _COUNTS}
+
+
+handler = function_of(Door("uploads", UPLOAD, "function/sanitize", _receive))
