@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, get_args
 
-from contact_sanitizer.errors import CatalogueError
+from contact_sanitizer.errors import CatalogueError, RegistryError
 from contact_sanitizer.listid import ListId
-from contact_sanitizer.policy_words import Action, Evidence
 from contact_sanitizer.ports import Record, Records
-from contact_sanitizer.screening.rule import Rule
+from contact_sanitizer.screening.rule import name_of
+from contact_sanitizer.terms import ListTerms, Use
 
 State = Literal["making", "made", "failed"]
 LIST: Final = "list"
+USE: Final = "use"
 _LARGEST: Final = 1 << 53
 _NUMBERS: Final = ("started_at", "registry_change", "key_id", "rows", "kept", "dropped", "rejected")
-
-
-@dataclass(frozen=True, slots=True)
-class ListTerms:
-    """What a list's policy said of its people, kept because the policy's file may be gone at delivery.
-
-    `columns`: what was done to each column of the clean list, in order. `hash_as`: `keyed` or the word of
-    the contract under which numbers may be handed out hashed. `phones`: whether they may be handed out.
-    """
-
-    rule: Rule
-    evidence: Evidence
-    audience: str
-    columns: Mapping[str, Action]
-    format: str
-    hash_as: str
-    phones: bool
-
-    def document(self) -> dict[str, Any]:
-        """The JSON object that `of` reads."""
-        rule = {**asdict(self.rule), "scopes": sorted(self.rule.scopes)}
-        # A list of pairs: the store sorts keys, and the columns have an order.
-        return {**asdict(self), "rule": rule, "columns": [list(pair) for pair in self.columns.items()]}
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> ListTerms:
-        """The terms that a document states; `ValueError`, `TypeError` or `KeyError` where it states none."""
-        rule = {**document["rule"], "scopes": frozenset(document["rule"]["scopes"])}
-        columns = {str(name): Action(action) for name, action in document["columns"]}
-        stated = {**document, "rule": Rule(**rule), "columns": columns}
-        return cls(**{**stated, "evidence": Evidence(document["evidence"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +74,26 @@ class Catalogue:
     def entries(self) -> Iterator[ListEntry]:
         """All entries, oldest first."""
         return (_entry(record) for record in self._records.named(LIST))
+
+    def enter_use(self, audience: str, use: Use) -> None:
+        """Remember that tokens of an audience are used like this; before any of them is handed out."""
+        self._records.put(USE, f"{audience}/{use.rule.purpose}/{use.key}", use.document(), after=0)
+
+    def uses(self, audience: str, purpose: str) -> list[Use]:
+        """All that has to be asked about a token of an audience that is used for a purpose."""
+        try:
+            return [Use.of(r.document) for r in self._records.named(USE, f"{audience}/{name_of(purpose)}/")]
+        except (ValueError, TypeError, KeyError, RegistryError):
+            raise CatalogueError("catalogue_damaged", "the catalogue's entry of a use is damaged") from None
+
+    def audiences(self) -> Iterator[str]:
+        """All audiences whose tokens are used, by name."""
+        last = ""
+        for record in self._records.named(USE):
+            audience = record.name.partition("/")[0]
+            if audience != last:
+                yield audience
+            last = audience
 
 
 def _document(entry: ListEntry) -> dict[str, Any]:

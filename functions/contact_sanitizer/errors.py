@@ -97,6 +97,8 @@ class KeyringError(ContactSanitizerError):
             "key_destroyed",
             "key_refused",
             "name_invalid",
+            "recipient_invalid",
+            "seal_failed",
             "token_malformed",
             "token_refused",
         }
@@ -141,9 +143,28 @@ class CatalogueError(ContactSanitizerError):
 
 
 class DeliveryError(ContactSanitizerError):
-    """A sender does not get what it asks for."""
+    """A sender does not get what it asks for; it learns nothing about anybody."""
 
-    CODES: ClassVar[frozenset[str]] = frozenset()
+    CODES = frozenset(
+        {
+            "sender_unknown",
+            "sender_revoked",
+            "sender_expired",
+            "sender_exists",
+            "sender_invalid",
+            "purpose_refused",
+            "right_missing",
+            "form_refused",
+            "quota_exceeded",
+            "list_unknown",
+            "list_damaged",
+            "list_key_destroyed",
+            "delivery_unknown",
+            "people_damaged",
+            "cursor_refused",
+            "too_many_tokens",
+        }
+    )
 
 
 class HomeError(ContactSanitizerError):
@@ -161,6 +182,7 @@ class OutputError(ContactSanitizerError):
         {
             "out_unwritable",
             "out_full",
+            "out_exists",
             "list_unknown",
             "list_exists",
             "list_claimed",

@@ -9,7 +9,7 @@ from typing import Any
 
 from contact_sanitizer import __version__
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
-from contact_sanitizer.catalogue import Catalogue, ListEntry, ListTerms
+from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.errors import ContactSanitizerError, OutputError
 from contact_sanitizer.intake.raw import ListSource
 from contact_sanitizer.job import Job, NoParts, Parts, Paused, Tools
@@ -18,6 +18,7 @@ from contact_sanitizer.outputs.manifest import Counts, Manifest
 from contact_sanitizer.phone.plan import load_plan
 from contact_sanitizer.ports import Announce, ListShelf
 from contact_sanitizer.sanitize import sanitize
+from contact_sanitizer.terms import ListTerms, use_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def _belongs(claimed: ListEntry) -> str:
 def _conclude(settled: ListEntry, office: ListOffice) -> tuple[Manifest, str]:
     """Enters a published list as made."""
     list_id, manifest = ListId(settled.list_id), Manifest.decode(settled.manifest.encode())
+    office.catalogue.enter_use(settled.terms.audience, settled.terms.use)
     office.catalogue.change(list_id, lambda entry: _made(entry, manifest.counts))
     return manifest, office.shelf.where(list_id)
 
@@ -135,10 +137,9 @@ def _entry(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
 
 
 def _terms(job: Job) -> ListTerms:
-    output = job.policy.output
+    output, evidence = job.policy.output, job.policy.consent.evidence
     return ListTerms(
-        rule=job.rule,
-        evidence=job.policy.consent.evidence,
+        use=use_of(job.rule, evidence, job.now),
         audience=output.audience,
         columns=job.policy.written_columns,
         format=output.format,

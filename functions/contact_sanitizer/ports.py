@@ -193,6 +193,48 @@ class Announce(Protocol):
         ...
 
 
+class DeliverySink(Protocol):
+    """One delivery being made: the sender's file, and our own note of whom it names."""
+
+    def content(self) -> DigestingFile:
+        """The sender's file, invisible until `publish`."""
+        ...
+
+    def people(self) -> DigestingFile:
+        """The note of the delivered people, for our eyes only."""
+        ...
+
+    def keep_people(self, delivery_id: ListId) -> None:
+        """Keep the note for good; one that is kept under this id already says the same and stays."""
+        ...
+
+    def publish(self, delivery_id: ListId) -> str:
+        """Make the sender's file visible whole, written only if absent; returns where it is."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Removes what was not kept or published."""
+        ...
+
+
+class DeliveryShelf(Protocol):
+    """Where deliveries are made, and where the notes of their people are."""
+
+    def begin(self) -> DeliverySink:
+        """A new delivery; `OutputError` where none can be made."""
+        ...
+
+    def people(self, delivery_id: ListId) -> Source:
+        """The note of a delivery's people."""
+        ...
+
+
 class Objects(Protocol):
     """Whole small objects by key (`a/b/c`): an audit log, a cache. Every fault is one of our errors."""
 
@@ -272,6 +314,10 @@ class World(Protocol):
 
     def shelf(self, place: str | None) -> ListShelf:
         """Where lists go: `place`, or the world's own."""
+        ...
+
+    def deliveries(self, out: str | None) -> DeliveryShelf:
+        """Where deliveries go: to `out`, or to the world's own place."""
         ...
 
     def close(self) -> None:

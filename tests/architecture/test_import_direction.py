@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
-USE_CASES = {"job", "registering", "catalogue"}
+USE_CASES = {"job", "registering", "catalogue", "terms", "delivery"}
 
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
@@ -23,13 +23,15 @@ ALLOWED: dict[str, set[str]] = {
     **{step: FOUNDATION | set(STEPS[: number + 1]) for number, step in enumerate(STEPS)},
     "audit": FOUNDATION | {"audit"},
     "ports": FOUNDATION | {"intake", "screening", "protection", "outputs", "audit"},
-    "catalogue": FOUNDATION | {"ports", "screening"},
+    "terms": FOUNDATION | {"intake", "screening"},
+    "catalogue": FOUNDATION | {"ports", "screening", "terms"},
+    "delivery": FOUNDATION | {*STEPS, "audit", "ports", "catalogue", "terms", "job", "delivery"},
     "registering": FOUNDATION | {*STEPS, "audit", "ports", "registering"},
     "job": FOUNDATION | {*STEPS, "ports"},
     "batches": FOUNDATION | {*STEPS, "ports", "job"},
     "sanitize": FOUNDATION | {*STEPS, "audit", "ports", "job", "batches"},
     "parts": FOUNDATION | {*STEPS, "ports", "job"},
-    "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue"},
+    "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue", "terms"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
     "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, "embedded"},
     "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws"},

@@ -8,6 +8,7 @@
     HOME/tenants/NAME/keys.json          the keyring, mode 0600
     HOME/tenants/NAME/registry.sqlite    consents and suppressions
     HOME/tenants/NAME/catalogue.sqlite   which lists were made, who may fetch, what was delivered
+    HOME/tenants/NAME/deliveries/        who was on which delivery
     HOME/tenants/NAME/snapshots/         sorted copies of the registry for large lists
 
 A tenant is made beside its place and renamed into it, so that a tenant whose folder exists has its keys,
@@ -55,6 +56,11 @@ class TenantFolder:
     def catalogue(self) -> Path:
         """The catalogue."""
         return self.root / "catalogue.sqlite"
+
+    @property
+    def deliveries(self) -> Path:
+        """Who was on which delivery."""
+        return self.root / "deliveries"
 
     @property
     def snapshots(self) -> Path:

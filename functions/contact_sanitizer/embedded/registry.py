@@ -104,6 +104,9 @@ class SqliteRegistry:
         with schema.faults():
             standing = self._standing()
             rule.require_fresh(standing.loaded_at, now)
+            if rule.recipient and not self._knows_scope(f"sender:{rule.recipient}"):
+                # so that deliveries to anybody share the snapshot of the list's own rule
+                rule = replace(rule, recipient=None)
             if change is not None:
                 standing = replace(standing, change=min(change, standing.change))
             return SqliteScreening(self._db, self._shelf, rule, now, standing)
@@ -234,6 +237,9 @@ class SqliteRegistry:
 
     def _contracts(self) -> list[HashContract]:
         return read_contracts(self._db)
+
+    def _knows_scope(self, scope: str) -> bool:
+        return self._db.execute("SELECT 1 FROM term WHERE scope = ? LIMIT 1", (scope,)).fetchone() is not None
 
     def _standing(self) -> RegistryStanding:
         change = self._db.execute("SELECT ifnull(max(change), 0) FROM event").fetchone()[0]

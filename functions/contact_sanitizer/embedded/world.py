@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from contact_sanitizer.embedded.auditlog import AuditFile
+from contact_sanitizer.embedded.deliveryfolder import DeliveryFolder
 from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, open_home
 from contact_sanitizer.embedded.keyfile import KeyFile
 from contact_sanitizer.embedded.listfolder import ListFolders
@@ -58,6 +59,10 @@ class HomeWorld:
     def shelf(self, place: str | None) -> ListFolders:
         """Lists in the folder `place`, or in the home's own."""
         return ListFolders(Path(place or self.home.lists).absolute())
+
+    def deliveries(self, out: str | None) -> DeliveryFolder:
+        """Deliveries to the file `out`; without one only what was delivered before can be looked at."""
+        return DeliveryFolder(self.places.deliveries, Path(out).absolute() if out else None)
 
     @property
     def has_tenant(self) -> bool:

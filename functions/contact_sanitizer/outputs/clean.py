@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,39 +16,46 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from contact_sanitizer.outputs.digesting import DigestingFile
+from contact_sanitizer.outputs.digesting import Outlet
 from contact_sanitizer.outputs.safety import defuse, quote
 
-TOKEN_CHARS = 53
+#: Cells of one width as ASCII, uint8 (n, width), or any strings that need no quotes.
+Lead: TypeAlias = NDArray[np.uint8] | pa.StringArray
 
 
 class CleanWriter(Protocol):
     """Writes batches of kept rows in order; `finish` ends the file without closing it."""
 
-    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
-        """Append n rows: tokens (n, 53) in ASCII, and one array of n cells a kept column."""
+    def write(self, tokens: Lead, columns: Sequence[pa.StringArray]) -> None:
+        """Append n rows: tokens (n, 53) or other first cells, and one array of n cells a kept column."""
 
     def finish(self) -> None:
         """Complete the file."""
 
 
-def clean_writer(format_name: str, file: DigestingFile, columns: Sequence[str]) -> CleanWriter:
-    """The writer for `csv`, `jsonl` or `parquet`, with its header already written."""
+def clean_writer(format_name: str, file: Outlet, columns: Sequence[str], lead: str = "token") -> CleanWriter:
+    """The writer for `csv`, `jsonl` or `parquet`, with its header already written.
+
+    `lead` names the first column; what it holds need not be tokens.
+    """
     writers: dict[str, type[CsvWriter | JsonLinesWriter | ParquetWriter]] = {
         "csv": CsvWriter,
         "jsonl": JsonLinesWriter,
         "parquet": ParquetWriter,
     }
-    return writers[format_name](file, columns)
+    return writers[format_name](file, columns, lead)
 
 
-def _framed(tokens: NDArray[np.uint8], before: bytes, after: bytes = b"") -> pa.StringArray:
+def _framed(tokens: Lead, before: bytes, after: bytes = b"") -> pa.StringArray:
     """The tokens as strings, each with fixed text around it; one copy for the batch."""
-    count, width = len(tokens), len(before) + TOKEN_CHARS + len(after)
+    if isinstance(tokens, pa.Array):
+        return pc.binary_join_element_wise(before.decode(), tokens, after.decode(), "")
+    count, chars = tokens.shape
+    width = len(before) + chars + len(after)
     framed = np.empty((count, width), np.uint8)
     framed[:, : len(before)] = np.frombuffer(before, np.uint8)
-    framed[:, len(before) : len(before) + TOKEN_CHARS] = tokens
-    framed[:, len(before) + TOKEN_CHARS :] = np.frombuffer(after, np.uint8)
+    framed[:, len(before) : len(before) + chars] = tokens
+    framed[:, len(before) + chars :] = np.frombuffer(after, np.uint8)
     offsets = np.arange(count + 1, dtype=np.int32) * width
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(framed))
 
@@ -67,12 +74,12 @@ class CsvWriter:
     where a line end costs nothing.
     """
 
-    def __init__(self, file: DigestingFile, columns: Sequence[str]) -> None:
+    def __init__(self, file: Outlet, columns: Sequence[str], lead: str = "token") -> None:
         self._file = file
-        header = pa.array(["token", *columns], pa.string())
+        header = pa.array([lead, *columns], pa.string())
         file.write(",".join(quote(defuse(header)).to_pylist()).encode())
 
-    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
+    def write(self, tokens: Lead, columns: Sequence[pa.StringArray]) -> None:
         """See `CleanWriter.write`."""
         if not len(tokens):
             return
@@ -89,15 +96,16 @@ class CsvWriter:
 class JsonLinesWriter:
     """One JSON object a line, UTF-8, keys in column order."""
 
-    def __init__(self, file: DigestingFile, columns: Sequence[str]) -> None:
+    def __init__(self, file: Outlet, columns: Sequence[str], lead: str = "token") -> None:
         self._file = file
+        self._lead = b'{%s:"' % json.dumps(lead).encode()
         self._keys = [json.dumps(name, ensure_ascii=False) for name in columns]
 
-    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
+    def write(self, tokens: Lead, columns: Sequence[pa.StringArray]) -> None:
         """See `CleanWriter.write`."""
         if not len(tokens):
             return
-        parts: list[Any] = [_framed(tokens, b'{"token":"', b'"')]
+        parts: list[Any] = [_framed(tokens, self._lead, b'"')]
         for key, cells in zip(self._keys, columns, strict=True):
             parts += [f',{key}:"', _json_text(cells), '"']
         lines = pc.binary_join_element_wise(*parts, "}\n", "")
@@ -119,8 +127,8 @@ def _json_text(cells: pa.StringArray) -> pa.StringArray:
 class ParquetWriter:
     """One string column each, zstd; row groups follow the batches."""
 
-    def __init__(self, file: DigestingFile, columns: Sequence[str]) -> None:
-        self._schema = pa.schema([(name, pa.string()) for name in ("token", *columns)])
+    def __init__(self, file: Outlet, columns: Sequence[str], lead: str = "token") -> None:
+        self._schema = pa.schema([(name, pa.string()) for name in (lead, *columns)])
         self._writer = pq.ParquetWriter(
             pa.PythonFile(file, "w"),
             self._schema,
@@ -129,7 +137,7 @@ class ParquetWriter:
             write_statistics=False,
         )
 
-    def write(self, tokens: NDArray[np.uint8], columns: Sequence[pa.StringArray]) -> None:
+    def write(self, tokens: Lead, columns: Sequence[pa.StringArray]) -> None:
         """See `CleanWriter.write`."""
         if len(tokens):
             arrays = [_framed(tokens, b""), *columns]

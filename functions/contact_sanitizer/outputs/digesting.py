@@ -6,11 +6,32 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from contact_sanitizer.errors import OutputError
 
 Buffer = bytes | memoryview
+
+
+class Outlet(Protocol):
+    """Where bytes go in order: as much of a file as writers, Arrow's too, ask for."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+        ...
+
+    def write(self, data: Buffer, /) -> int:
+        """Append `data`; returns its length in bytes."""
+        ...
+
+    def tell(self) -> int:
+        """The number of bytes written."""
+        ...
+
+    def flush(self) -> None:
+        """Hand on what is kept back."""
+        ...
 
 
 class DigestingFile:

@@ -46,7 +46,11 @@ class TokenMaker:
 
     def text(self, blocks: Blocks) -> NDArray[np.uint8]:
         """The tokens of `blocks` (n, 16) as ASCII, shape (n, 53)."""
-        return write_tokens(self._sealer.seal(blocks))
+        return write_tokens(self.wires(blocks))
+
+    def wires(self, blocks: Blocks) -> NDArray[np.uint8]:
+        """The tokens of `blocks` (n, 16) before they are written as text, shape (n, 37)."""
+        return self._sealer.seal(blocks)
 
     def tokens(self, blocks: Blocks) -> pa.StringArray:
         """The tokens of `blocks` (n, 16), n strings over the bytes of `text`; at most 40 million at once."""

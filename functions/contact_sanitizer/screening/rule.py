@@ -27,7 +27,8 @@ class Rule:
     """What has to be allowed, and which refusals count.
 
     `sender` None: the grant of any sender counts, and with the scope `sender` so does the refusal
-    towards any sender. `max_age_days` None: consent does not age. `register_max_age_days` says for a
+    towards any sender. `recipient`: to whom the people are handed; a refusal towards it counts whatever the
+    scopes. `max_age_days` None: consent does not age. `register_max_age_days` says for a
     scope after how many days without an import its register is too old to be relied on.
     Raises `RegistryError("rule_refused")` for an empty purpose or channel, or an unknown scope.
     """
@@ -38,11 +39,13 @@ class Rule:
     max_age_days: int | None = None
     scopes: frozenset[str] = SCOPES
     register_max_age_days: Mapping[str, int] = field(default_factory=dict)
+    recipient: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("purpose", "channel"):
             object.__setattr__(self, name, name_of(getattr(self, name)))
-        object.__setattr__(self, "sender", name_of(self.sender or "") or None)
+        for name in ("sender", "recipient"):
+            object.__setattr__(self, name, name_of(getattr(self, name) or "") or None)
         if not self.purpose or not self.channel:
             raise RegistryError("rule_refused", "A rule names a purpose and a channel.")
         if not (self.scopes | set(self.register_max_age_days)) <= SCOPES:
@@ -52,6 +55,7 @@ class Rule:
     def digest(self) -> bytes:
         """32 bytes that are equal for rules that answer every question alike (register ages aside)."""
         parts = [self.purpose, self.channel, self.sender, self.max_age_days, sorted(self.scopes)]
+        parts += [self.recipient] if self.recipient else []
         return hashlib.sha256(json.dumps(parts).encode()).digest()
 
     @property
@@ -62,6 +66,8 @@ class Rule:
     def counts_scope(self, scope: str) -> bool:
         """True where an entry of this scope (`global`, `tenant`, `sender:NAME`) counts under this rule."""
         kind, _, name = scope.partition(":")
+        if kind == "sender" and name == self.recipient:
+            return True
         return kind in self.scopes and (kind != "sender" or self.sender in {None, name})
 
     def require_fresh(self, loaded_at: Mapping[str, int], now: int) -> None:
