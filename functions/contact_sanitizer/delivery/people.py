@@ -1,0 +1,124 @@
+"""Who was on a delivery: a note for our own eyes, from which recalls and traces are made.
+
+Runs of people, each sorted by subject, so that a delivery of any size is written as it is rendered:
+`magic ‖ run…`, a run being `count (4 bytes, little endian) ‖ key id (4) ‖ count subjects (16 each) ‖ count
+sealed numbers (32 each)`. A sealed number is the inside of the person's token in the delivery's audience, so
+the note says nothing about a number without the keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.errors import ContactSanitizerError, DeliveryError
+from contact_sanitizer.intake.raw import Source
+from contact_sanitizer.outputs.digesting import DigestingFile
+from contact_sanitizer.protection.wire import PREFIX_BYTES, WIRE_BYTES, wire_prefix
+from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects, halves
+
+MAGIC: Final = b"CtPeople\x01\0\0\0\0\0\0\0"
+_HEAD: Final = np.dtype([("count", "<u4"), ("key_id", "<u4")])
+_SEALED_BYTES: Final = WIRE_BYTES - PREFIX_BYTES
+_MOST: Final = 1 << 26
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PeopleRun:
+    """Some people of a delivery: `first` is the place of the first one in the whole note.
+
+    `subjects` uint8 (n, 16) ascending; `wires` uint8 (n, 37), each person's token in the delivery's audience.
+    """
+
+    first: int
+    subjects: NDArray[np.uint8]
+    wires: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def __repr__(self) -> str:
+        return f"PeopleRun({len(self)})"
+
+
+class PeopleWriter:
+    """Writes the note; `file` is closed by whoever opened it."""
+
+    def __init__(self, file: DigestingFile) -> None:
+        self._file = file
+        file.write(MAGIC)
+
+    def write(self, subjects: NDArray[np.uint8], order: NDArray[np.int64], wires: NDArray[np.uint8]) -> None:
+        """One run: subjects (n, 16) and wires (n, 37) row by row, `order` sorts them by subject.
+
+        All wires of a run were sealed under one key.
+        """
+        if not len(subjects):
+            return
+        key_id = int.from_bytes(wires[0, 1:PREFIX_BYTES].tobytes(), "big")
+        self._file.write(np.array([(len(subjects), key_id)], _HEAD).tobytes())
+        self._file.write(_rows(subjects, 16)[order].tobytes())
+        self._file.write(_rows(wires[:, PREFIX_BYTES:], _SEALED_BYTES)[order].tobytes())
+
+
+def read_people(note: Source, sha256: str) -> Iterator[PeopleRun]:
+    """The runs of a note whose digest is known.
+
+    Raises `DeliveryError` (`people_damaged`) where it is not what was written, at its end at the latest: act
+    on nothing before.
+    """
+    try:
+        with note.open() as file:
+            yield from _runs(file, sha256)
+    except (OSError, ValueError, ContactSanitizerError):
+        raise DeliveryError("people_damaged", "the note of who was on the delivery cannot be read") from None
+
+
+def is_among(note: Source, sha256: str, subjects: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether each of these subjects (n, 16) was on the delivery: bool (n,)."""
+    needles = Needles.of(subjects)
+    found = np.zeros(len(subjects), np.bool_)
+    for run in read_people(note, sha256):
+        found[needles.order] |= SortedSubjects(*halves(run.subjects)).contains(needles.hi, needles.lo)
+    return found
+
+
+def _runs(file: BinaryIO, sha256: str) -> Iterator[PeopleRun]:
+    digest = hashlib.sha256()
+    first = 0
+    if _exactly(file, len(MAGIC), digest) != MAGIC:
+        raise ValueError
+    while head := _exactly(file, _HEAD.itemsize, digest):
+        count, key_id = np.frombuffer(head, _HEAD)[0].tolist()
+        if not 0 < count <= _MOST:
+            raise ValueError
+        subjects = np.frombuffer(_exactly(file, 16 * count, digest), np.uint8).reshape(count, 16)
+        sealed = np.frombuffer(_exactly(file, _SEALED_BYTES * count, digest), np.uint8)
+        wires = np.empty((count, WIRE_BYTES), np.uint8)
+        wires[:, :PREFIX_BYTES] = np.frombuffer(wire_prefix(key_id), np.uint8)
+        wires[:, PREFIX_BYTES:] = sealed.reshape(count, _SEALED_BYTES)
+        yield PeopleRun(first, subjects, wires)
+        first += count
+    if digest.hexdigest() != sha256:
+        raise ValueError
+
+
+def _exactly(file: BinaryIO, size: int, digest: hashlib._Hash) -> bytes:
+    """`size` bytes, or none at the end of the file; ValueError for anything between."""
+    content = bytearray()
+    while len(content) < size and (piece := file.read(size - len(content))):
+        content += piece
+    if len(content) not in {0, size}:
+        raise ValueError
+    digest.update(content)
+    return bytes(content)
+
+
+def _rows(matrix: NDArray[np.uint8], width: int) -> NDArray[np.void]:
+    """One item a row: NumPy moves whole items faster than rows of bytes."""
+    return np.ascontiguousarray(matrix).view(f"V{width}").ravel()

@@ -1,0 +1,284 @@
+"""Who refused after they were delivered, told to the sender in its own tokens.
+
+A delivery's recalls are a feed that only grows: once told, a person stays recalled there, whatever comes later. A cursor is a place in the feed. The sender acknowledges up to a place and gets a receipt; what stays
+unacknowledged is there for the security reviewer to see.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.audit.events import Action, Outcome, plain_word
+from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
+from contact_sanitizer.delivery.desk import DeliveryDesk
+from contact_sanitizer.delivery.people import PeopleRun, read_people
+from contact_sanitizer.delivery.rendering import Form, hashes_of, phones_of
+from contact_sanitizer.errors import CatalogueError, DeliveryError
+from contact_sanitizer.outputs.manifest import rfc3339
+from contact_sanitizer.protection.keyring import SubKey
+from contact_sanitizer.protection.token_text import write_tokens
+from contact_sanitizer.protection.tokens import token_associated_data
+from contact_sanitizer.protection.wire import WIRE_BYTES, BlockOpener
+from contact_sanitizer.screening.recording import Candidates
+
+RECALL: Final = "recall"
+ACKNOWLEDGED: Final = "acknowledged"
+_PAGE: Final = 50_000
+_MOST_LOOKED_UP: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Recalls:
+    """A delivery's recalls after a cursor: what the sender calls each person, and when it was found.
+
+    `cursor`: where to go on next time. `acknowledged`: up to where the sender has said that it knows.
+    """
+
+    delivery: Delivery
+    names: list[str]
+    found_at: list[int]
+    cursor: int
+    acknowledged: int
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"Recalls({len(self)})"
+
+    def lines(self) -> Iterator[dict[str, str]]:
+        """One object a recalled person, e.g. `{"token": …, "recalled_at": …}`."""
+        for name, at in zip(self.names, self.found_at, strict=True):
+            yield {self.delivery.form.value: name, "recalled_at": rfc3339(at)}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That a sender knows of a delivery's recalls up to a cursor. `at`: milliseconds."""
+
+    delivery_id: str
+    cursor: int
+    at: int
+    by: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Recalls that a sender has not acknowledged; `since` (milliseconds): the earliest refusal among them."""
+
+    delivery_id: str
+    sender: str
+    unacknowledged: int
+    since: int
+
+
+def show_recalls(delivery_id: str, desk: DeliveryDesk, after: int = 0) -> Recalls:
+    """A delivery's recalls after the cursor `after`, found by asking the registry now.
+
+    Raises `DeliveryError`: `delivery_unknown`, `cursor_refused`, `people_damaged`; an event too.
+    """
+    about: dict[str, Any] = {}
+    try:
+        delivery = Deliveries(desk.records).get(delivery_id)
+        about = _about(delivery)
+        feed = _refreshed(delivery, desk, after)
+        recalls = _rendered(delivery, feed, desk, after)
+    except DeliveryError as error:
+        desk.announce(Action.RECALLS_DENIED, outcome=Outcome.FAILURE, code=error.code, **about)
+        raise
+    counts = {"recalls": len(recalls), "all": recalls.cursor}
+    desk.announce(Action.RECALLS_SHOWN, counts=counts, **about)
+    return recalls
+
+
+def acknowledge(delivery_id: str, desk: DeliveryDesk, cursor: int | None = None) -> Receipt:
+    """The sender's receipt for the recalls that were found so far, or up to `cursor`.
+
+    Acknowledging what is acknowledged gives the receipt that there is. Raises `DeliveryError`:
+    `delivery_unknown`, `cursor_refused` for a place beyond what was found.
+    """
+    about: dict[str, Any] = {}
+    try:
+        delivery = Deliveries(desk.records).get(delivery_id)
+        about = _about(delivery)
+        found = len(_pages(delivery, desk).places)
+        upto = found if cursor is None else cursor
+        _check_cursor(upto, found)
+    except DeliveryError as error:
+        desk.announce(Action.RECALLS_DENIED, outcome=Outcome.FAILURE, code=error.code, **about)
+        raise
+    desk.announce(Action.RECALLS_ACKNOWLEDGED, counts={"acknowledged": upto, "all": found}, **about)
+    while True:
+        record = desk.records.get(ACKNOWLEDGED, delivery.delivery_id)
+        known = Receipt(**record.document) if record else None
+        if known and known.cursor >= upto:
+            return known
+        made = Receipt(delivery.delivery_id, upto, desk.clock(), desk.actor, desk.new_id())
+        version = record.version if record else 0
+        if desk.records.put(ACKNOWLEDGED, delivery.delivery_id, asdict(made), after=version):
+            return made
+
+
+def pending_recalls(desk: DeliveryDesk) -> Iterator[Pending]:
+    """Every delivery with recalls that its sender has not acknowledged, found by asking the registry now."""
+    for delivery in Deliveries(desk.records).all():
+        feed = _refreshed(delivery, desk, after=None)
+        known = _acknowledged(delivery, desk)
+        if len(feed.places) > known:
+            since = min(feed.since[known:].tolist())
+            yield Pending(delivery.delivery_id, delivery.sender, len(feed.places) - known, since)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Feed:
+    """All recalls found so far, in the order in which they are told.
+
+    `places`: where each stands in the note; `found_at`, `since`: when it was found, when people of its page
+    had refused at the earliest (milliseconds). `wires`: by place, for those that are to be shown.
+    """
+
+    places: NDArray[np.int64]
+    found_at: NDArray[np.int64]
+    since: NDArray[np.int64]
+    pages: int
+    wires: dict[int, bytes]
+
+
+def _about(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery.delivery_id,
+        "list_id": delivery.list_id,
+        "sender": plain_word(delivery.sender),
+        "audience": plain_word(delivery.audience),
+        "purpose": plain_word(delivery.purpose),
+    }
+
+
+def _check_cursor(cursor: int, found: int) -> None:
+    if not 0 <= cursor <= found:
+        raise DeliveryError("cursor_refused", "the cursor is not one of that delivery's recalls")
+
+
+def _acknowledged(delivery: Delivery, desk: DeliveryDesk) -> int:
+    record = desk.records.get(ACKNOWLEDGED, delivery.delivery_id)
+    return int(record.document["cursor"]) if record else 0
+
+
+def _pages(delivery: Delivery, desk: DeliveryDesk) -> _Feed:
+    """The feed as it was kept."""
+    places, found_at, since, pages = [np.empty(0, np.int64)], [], [], 0
+    try:
+        for record in desk.records.named(RECALL, f"{delivery.delivery_id}/"):
+            packed = np.frombuffer(base64.b64decode(record.document["places"]), "<u4").astype(np.int64)
+            places.append(packed)
+            found_at += [int(record.document["at"])] * len(packed)
+            since += [int(record.document["since"])] * len(packed)
+            pages += 1
+    except (KeyError, ValueError, TypeError):
+        raise CatalogueError("catalogue_damaged", "the catalogue's entry of a recall is damaged") from None
+    return _Feed(
+        np.concatenate(places), np.array(found_at, np.int64), np.array(since, np.int64), pages, wires={}
+    )
+
+
+def _refreshed(delivery: Delivery, desk: DeliveryDesk, after: int | None) -> _Feed:
+    """The feed with what the registry says now; with the wires of what comes after the cursor `after`."""
+    while True:
+        feed = _pages(delivery, desk)
+        shown = feed.places[after:] if after is not None else feed.places[:0]
+        if after is not None:
+            _check_cursor(after, len(feed.places))
+        search = _Search(delivery, desk, feed.places, shown)
+        news = search.run()
+        if not len(news):
+            return replace(feed, wires=search.wires)
+        page = news[:_PAGE]
+        document = {
+            "at": desk.clock(),
+            "since": search.since,
+            "places": base64.b64encode(page.astype("<u4").tobytes()).decode(),
+        }
+        # Whoever was faster has written this page: then it is read, and the rest found anew.
+        desk.records.put(RECALL, f"{delivery.delivery_id}/{feed.pages:06}", document, after=0)
+
+
+class _Search:
+    """Goes through a delivery's people once: who is to be recalled now, and is not yet."""
+
+    def __init__(
+        self, delivery: Delivery, desk: DeliveryDesk, known: NDArray[np.int64], shown: NDArray[np.int64]
+    ) -> None:
+        self.wires: dict[int, bytes] = {}
+        self.since = desk.clock()
+        self._delivery = delivery
+        self._desk = desk
+        self._known = np.sort(known)
+        self._shown = np.sort(shown)
+        self._looked_up = 0
+        data = token_associated_data(desk.keyring.tenant, delivery.audience)
+        self._opener = BlockOpener(desk.keyring, SubKey.TOKEN, data)
+
+    def run(self) -> NDArray[np.int64]:
+        """The places of people who are to be recalled and are not in the feed yet."""
+        delivery, now = self._delivery, self._desk.clock() // 1000
+        # That a register is old must not keep a sender from being told who has refused.
+        rule = replace(delivery.use.rule, register_max_age_days={})
+        news = [np.empty(0, np.int64)]
+        with self._desk.registry.screening(rule, now) as screening:
+            for run in read_people(self._desk.shelf.people(delivery.delivery_id), delivery.people):
+                # A person whose key was destroyed is still found, though not on lists of foreign hashes.
+                blocks, _ = self._opener.open(run.wires)
+                bits = delivery.use.weigh(screening.screen(Candidates.of(run.subjects, blocks)), now)
+                places = run.first + np.flatnonzero(bits)
+                fresh = places[~np.isin(places, self._known)]
+                self._note(run, fresh, blocks)
+                self._keep_wires(run)
+                news.append(fresh)
+        return np.concatenate(news)
+
+    def _keep_wires(self, run: PeopleRun) -> None:
+        start, stop = np.searchsorted(self._shown, (run.first, run.first + len(run)))
+        for place in self._shown[start:stop].tolist():
+            self.wires[place] = run.wires[place - run.first].tobytes()
+
+    def _note(self, run: PeopleRun, places: NDArray[np.int64], blocks: NDArray[np.uint8]) -> None:
+        """When the earliest of some newly recalled people had refused."""
+        rows = (places - run.first)[: max(_MOST_LOOKED_UP - self._looked_up, 0)].tolist()
+        self._looked_up += len(rows)
+        for row in rows:
+            history = self._desk.registry.history(run.subjects[row].tobytes(), blocks[row].tobytes())
+            moments = [event.recorded_at * 1000 for event in history.consents]
+            moments += [event.recorded_at * 1000 for event in history.suppressions]
+            later = [moment for moment in moments if moment >= self._delivery.as_of - 1000]
+            self.since = min(self.since, *later) if later else self.since
+
+
+def _rendered(delivery: Delivery, feed: _Feed, desk: DeliveryDesk, after: int) -> Recalls:
+    places = feed.places[after:].tolist()
+    packed = b"".join(feed.wires[place] for place in places)
+    wires = np.frombuffer(packed, np.uint8).reshape(-1, WIRE_BYTES)
+    names = _names(delivery, wires, desk)
+    found_at = feed.found_at[after:].tolist()
+    return Recalls(delivery, names, found_at, len(feed.places), _acknowledged(delivery, desk))
+
+
+def _names(delivery: Delivery, wires: NDArray[np.uint8], desk: DeliveryDesk) -> list[str]:
+    """What the sender calls these people: what its file holds of them."""
+    if delivery.form is Form.TOKEN:
+        return [text.tobytes().decode("ascii") for text in write_tokens(wires)]
+    data = token_associated_data(desk.keyring.tenant, delivery.audience)
+    blocks, refusals = BlockOpener(desk.keyring, SubKey.TOKEN, data).open(wires)
+    if refusals.any():
+        raise DeliveryError("list_key_destroyed", "the key of the delivery's people was destroyed")
+    if delivery.form is Form.HASH:
+        hashes: list[str] = hashes_of(blocks, desk.keyring, delivery.hash_as).to_pylist()
+        return hashes
+    phones: list[str] = phones_of(blocks, plus=delivery.format != "csv").to_pylist()
+    return phones
