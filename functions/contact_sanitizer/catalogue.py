@@ -100,15 +100,6 @@ def _document(entry: ListEntry) -> dict[str, Any]:
     stated = {field.name: getattr(entry, field.name) for field in fields(entry)}
     return {**stated, "terms": entry.terms.document()}
 
-    def audiences(self) -> Iterator[str]:
-        """All audiences whose tokens are used, by name."""
-        last = ""
-        for record in self._records.named(USE):
-            audience = record.name.partition("/")[0]
-            if audience != last:
-                yield audience
-            last = audience
-
 
 def _entry(record: Record) -> ListEntry:
     try:

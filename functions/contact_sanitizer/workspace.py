@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
+from contact_sanitizer.delivery.desk import DeliveryDesk
+from contact_sanitizer.delivery.senders import SenderDesk
 from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
-from contact_sanitizer.job import Job, Manner, Tools
+from contact_sanitizer.job import Job, Manner, Meter, Tools, no_meter
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.making import ListOffice, make_list
 from contact_sanitizer.outputs.manifest import Manifest
@@ -152,6 +154,25 @@ class Workspace:
         """The desk for acts on one person, in the name of `actor` or of whoever is logged in."""
         now = self.clock() // 1000
         return Desk(self.registry, self.keyring, self.record, actor or self.principal, now, region)
+
+    @property
+    def senders(self) -> SenderDesk:
+        """Who may fetch."""
+        return SenderDesk(self.world.records, self.record)
+
+    def delivery_desk(self, out: str | None = None, meter: Meter = no_meter) -> DeliveryDesk:
+        """The desk for deliveries (to `out`, or to the world's own place), redemptions and recalls."""
+        return DeliveryDesk(
+            self.world.records,
+            self.registry,
+            self.keyring,
+            self.world.deliveries(out),
+            self.record,
+            self.clock,
+            self.new_id,
+            self.principal,
+            meter,
+        )
 
     def import_consents(
         self,

@@ -1,6 +1,7 @@
 """Who refused after they were delivered, told to the sender in its own tokens.
 
-A delivery's recalls are a feed that only grows: once told, a person stays recalled there, whatever comes later. A cursor is a place in the feed. The sender acknowledges up to a place and gets a receipt; what stays
+A delivery's recalls are a feed that only grows: once told, a person stays recalled there, whatever comes
+later. A cursor is a place in the feed. The sender acknowledges up to a place and gets a receipt; what stays
 unacknowledged is there for the security reviewer to see.
 """
 

@@ -209,7 +209,9 @@ def _counts(
     for refusal in (Refusal.TOKEN_MALFORMED, Refusal.KEY_UNKNOWN, Refusal.KEY_DESTROYED):
         counts[refusal.code] = int((found.refusals == refusal).sum())
     strangers = np.flatnonzero(found.refusals == Refusal.TOKEN_REFUSED)
-    counts["other_audience"] = _of_others([tokens[row] for row in strangers.tolist()], desk) if len(strangers) else 0
+    counts["other_audience"] = (
+        _of_others([tokens[row] for row in strangers.tolist()], desk) if len(strangers) else 0
+    )
     counts["token_forged"] = len(strangers) - counts["other_audience"]
     return {word: count for word, count in counts.items() if count or word in {"tokens", "redeemed"}}
 

@@ -1,0 +1,114 @@
+"""`recalls`: who refused after a delivery, and the sender's receipt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from contact_sanitizer.cli.frame import Group, emit, options_of
+from contact_sanitizer.cli.opening import open_workspace
+from contact_sanitizer.delivery.recalls import Pending, acknowledge, pending_recalls, show_recalls
+from contact_sanitizer.listid import parse_list_id
+from contact_sanitizer.outputs.manifest import rfc3339
+
+_HOUR = 3_600_000
+
+
+class _DeliveryOrCommand(Group):
+    """`recalls DELIVERY` shows a delivery; an id is no command's name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments begin with, `show` where they begin with a delivery."""
+        if args and parse_list_id(args[0]):
+            return "show", self.get_command(ctx, "show"), args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_DeliveryOrCommand)
+def recalls() -> None:
+    """Show who has refused since a delivery: 'recalls DELIVERY'.
+
+    In the sender's own words: tokens, hashes or numbers, as its file holds them. It must not use them any
+    more, and acknowledges that it knows.
+    """
+
+
+@recalls.command()
+@click.argument("delivery")
+@click.option("--after", type=click.IntRange(0), default=0, help="Only what comes after this cursor.")
+@click.pass_context
+def show(context: click.Context, delivery: str, after: int) -> None:
+    """Show a delivery's recalls as JSON lines; the cursor is said on standard error."""
+    with open_workspace(context) as workspace:
+        found = show_recalls(delivery, workspace.delivery_desk(), after)
+    lines = list(found.lines())
+    document = {
+        "delivery": found.delivery.delivery_id,
+        "recalls": lines,
+        "cursor": found.cursor,
+        "acknowledged": found.acknowledged,
+    }
+
+    def text() -> None:
+        for line in lines:
+            click.echo(json.dumps(line))
+
+    emit(context, document, text)
+    if not options_of(context).as_json:
+        click.echo(f"{len(found):,} recalled; cursor {found.cursor}", err=True)
+
+
+@recalls.command()
+@click.argument("delivery")
+@click.option("--cursor", type=click.IntRange(0), help="Up to here. [default: all found so far]")
+@click.pass_context
+def ack(context: click.Context, delivery: str, cursor: int | None) -> None:
+    """Acknowledge a delivery's recalls: the sender knows of them and uses them no more."""
+    with open_workspace(context) as workspace:
+        receipt = acknowledge(delivery, workspace.delivery_desk(), cursor)
+    document = {**asdict(receipt), "at": rfc3339(receipt.at)}
+    emit(context, document, lambda: click.echo(f"receipt {receipt.receipt}: up to cursor {receipt.cursor}"))
+
+
+@recalls.command()
+@click.option(
+    "--hours", type=click.FloatRange(0), default=24, show_default=True, help="Overdue after so many hours."
+)
+@click.pass_context
+def pending(context: click.Context, hours: float) -> None:
+    """Show recalls that no sender has acknowledged, for the security reviewer."""
+    with open_workspace(context) as workspace:
+        late = workspace.clock() - int(hours * _HOUR)
+        found = [_document(each, late) for each in pending_recalls(workspace.delivery_desk())]
+    emit(context, {"pending": found}, _printer(found))
+
+
+def _document(pending: Pending, late: int) -> dict[str, Any]:
+    overdue = pending.since <= late
+    return {
+        "delivery": pending.delivery_id,
+        "sender": pending.sender,
+        "unacknowledged": pending.unacknowledged,
+        "since": rfc3339(pending.since),
+        "overdue": overdue,
+    }
+
+
+def _printer(found: list[dict[str, Any]]) -> Callable[[], None]:
+    def text() -> None:
+        if not found:
+            click.echo("Every recall was acknowledged.")
+        for each in found:
+            mark = "OVERDUE" if each["overdue"] else ""
+            click.echo(
+                f"{each['delivery']}  {each['sender']:20} {each['unacknowledged']:>9,}"
+                f"  since {each['since']}  {mark}"
+            )
+
+    return text
