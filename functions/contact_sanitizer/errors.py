@@ -157,8 +157,6 @@ class DeliveryError(ContactSanitizerError):
             "right_missing",
             "form_refused",
             "quota_exceeded",
-            "list_unknown",
-            "list_damaged",
             "list_key_destroyed",
             "delivery_unknown",
             "people_damaged",

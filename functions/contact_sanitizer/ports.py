@@ -206,6 +206,10 @@ class DeliverySink(Protocol):
         """The note of the delivered people, for our eyes only."""
         ...
 
+    def check(self) -> None:
+        """Once both files are closed: raises `OutputError` where `publish` could not do its part."""
+        ...
+
     def keep_people(self, delivery_id: ListId) -> None:
         """Keep the note for good; one that is kept under this id already says the same and stays."""
         ...

@@ -26,7 +26,14 @@ from contact_sanitizer.delivery.rendering import Form
     show_default=True,
     help="What stands for a person.",
 )
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="csv",
+    show_default=True,
+    help="How the file is written.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where the file goes."
 )

@@ -14,7 +14,7 @@ import pyarrow.csv as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, OutputError
+from contact_sanitizer.errors import ContactSanitizerError, OutputError
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.ports import ListShelf
 
@@ -64,7 +64,7 @@ class CleanList:
         """The digest that the manifest states; `list_unknown` for a list that is not there."""
         manifest = self.shelf.manifest(self.list_id)
         if manifest is None:
-            raise DeliveryError("list_unknown", "that list was not finished, or is no longer there")
+            raise OutputError("list_unknown", "that list was not finished, or is no longer there")
         with _as_damage():
             outputs = {output["name"]: output["sha256"] for output in json.loads(manifest)["outputs"]}
             return str(outputs[f"clean.{self.format}"])
@@ -147,7 +147,7 @@ def _as_damage() -> Iterator[None]:
     """What is wrong with a file, without Arrow's words: they quote cells."""
     try:
         yield
-    except (DeliveryError, OutputError):
+    except OutputError:
         raise
     except (
         OSError,
@@ -158,4 +158,4 @@ def _as_damage() -> Iterator[None]:
         pa.ArrowException,
         ContactSanitizerError,
     ):
-        raise DeliveryError("list_damaged", "the list is not what was published, or is not there") from None
+        raise OutputError("list_damaged", "the list is not what was published, or is not there") from None

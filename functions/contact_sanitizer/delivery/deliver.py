@@ -25,7 +25,7 @@ from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.people import PeopleWriter
 from contact_sanitizer.delivery.rendering import Form, Hands, Opened, check_form
 from contact_sanitizer.delivery.senders import Sender, SenderDesk, day_of
-from contact_sanitizer.errors import ContactSanitizerError, DeliveryError
+from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, OutputError
 from contact_sanitizer.job import Meter
 from contact_sanitizer.listid import ListId, parse_list_id
 from contact_sanitizer.outputs.clean import CleanWriter, clean_writer
@@ -75,15 +75,15 @@ def deliver(
     Raises `DeliveryError` for what is refused, and the package's other errors; then nothing was delivered,
     and that is an event too.
     """
-    about: dict[str, Any] = {"purpose": plain_word(request.purpose)}
+    about: dict[str, Any] = {}
     try:
         order = _order(request, desk, lists, about)
         desk.announce(Action.DELIVERY_BEGUN, **about)
         with desk.shelf.begin() as sink:
             return _make(order, desk, sink)
     except BaseException as error:
-        denied = isinstance(error, DeliveryError)
         code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
+        denied = isinstance(error, DeliveryError) or code == "list_unknown"
         action = Action.DELIVERY_DENIED if denied else Action.DELIVERY_FAILED
         desk.announce(action, outcome=Outcome.FAILURE, **about, code=code)
         raise
@@ -120,10 +120,12 @@ def _order(
     sender = SenderDesk(desk.records, desk.announce).find(request.sender)
     about |= {"sender": plain_word(sender.name), "audience": plain_word(sender.own_audience)}
     sender.authorize(request.purpose, request.form.right, now // 1000)
+    # Not before: what was typed for a purpose may be anything.
+    about |= {"purpose": plain_word(name_of(request.purpose))}
     list_id = parse_list_id(request.list_id)
     entry = Catalogue(desk.records).get(list_id) if list_id else None
     if entry is None:
-        raise DeliveryError("list_unknown", "no list of that id was made here")
+        raise OutputError("list_unknown", "no list of that id was made here")
     about |= {"list_id": entry.list_id}
     if name_of(request.purpose) != entry.terms.use.rule.purpose:
         raise DeliveryError("purpose_refused", "the list was made for another purpose")
@@ -140,6 +142,7 @@ def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
     """From the registry's view to the visible file; each step may be repeated after a crash."""
     with desk.registry.screening(order.use.rule, order.now // 1000) as screening:
         draft, content = _render(order, desk, sink, screening)
+    sink.check()
     deliveries = Deliveries(desk.records)
     known = desk.records.get(CONTENT, content)
     if known is None:

@@ -26,7 +26,9 @@ from contact_sanitizer.protection.keyring import SubKey
 from contact_sanitizer.protection.token_text import write_tokens
 from contact_sanitizer.protection.tokens import token_associated_data
 from contact_sanitizer.protection.wire import WIRE_BYTES, BlockOpener
+from contact_sanitizer.screening.consent import ConsentStatus
 from contact_sanitizer.screening.recording import Candidates
+from contact_sanitizer.screening.suppression import SuppressionAct
 
 RECALL: Final = "recall"
 ACKNOWLEDGED: Final = "acknowledged"
@@ -255,9 +257,9 @@ class _Search:
         self._looked_up += len(rows)
         for row in rows:
             history = self._desk.registry.history(run.subjects[row].tobytes(), blocks[row].tobytes())
-            moments = [event.recorded_at * 1000 for event in history.consents]
-            moments += [event.recorded_at * 1000 for event in history.suppressions]
-            later = [moment for moment in moments if moment >= self._delivery.as_of - 1000]
+            refusals = [e.recorded_at for e in history.consents if e.status is ConsentStatus.WITHDRAWN]
+            refusals += [e.recorded_at for e in history.suppressions if e.act is SuppressionAct.ADDED]
+            later = [at * 1000 for at in refusals if at >= self._delivery.as_of // 1000]
             self.since = min(self.since, *later) if later else self.since
 
 

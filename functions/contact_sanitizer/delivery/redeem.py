@@ -30,6 +30,7 @@ from contact_sanitizer.protection.subjects import subjects as subjects_of
 from contact_sanitizer.protection.tokens import TokenOpener
 from contact_sanitizer.protection.wire import Refusal
 from contact_sanitizer.screening.recording import Candidates
+from contact_sanitizer.screening.rule import name_of
 from contact_sanitizer.screening.verdict import Drop
 from contact_sanitizer.terms import Use
 
@@ -68,11 +69,12 @@ def redeem(tokens: Sequence[str], name: str, purpose: str, desk: DeliveryDesk) -
     All of them count against its quotas, also those that are none. Raises `DeliveryError` where the sender
     may not redeem, or asks for too many (`quota_exceeded`, `too_many_tokens`); that is an event too.
     """
-    about: dict[str, Any] = {"purpose": plain_word(purpose)}
+    about: dict[str, Any] = {}
     try:
         sender = SenderDesk(desk.records, desk.announce).find(name)
         about |= {"sender": plain_word(sender.name)}
         sender.authorize(purpose, Right.TOKENS, desk.clock() // 1000)
+        about |= {"purpose": plain_word(name_of(purpose))}
         _spend(sender, len(tokens), desk)
     except DeliveryError as error:
         counts = {"tokens": len(tokens)}

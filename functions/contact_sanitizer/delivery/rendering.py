@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.delivery.cleanlist import CleanRows
 from contact_sanitizer.delivery.senders import Right
-from contact_sanitizer.errors import DeliveryError
+from contact_sanitizer.errors import DeliveryError, OutputError
 from contact_sanitizer.outputs.clean import Lead
 from contact_sanitizer.policy_words import Action
 from contact_sanitizer.protection.blocks import Blocks, block_texts
@@ -77,13 +77,13 @@ class Hands:
     def open(self, rows: CleanRows) -> Opened:
         """Who stands in these rows.
 
-        Raises `DeliveryError`: `list_key_destroyed`, or `list_damaged` for a token that is not the list's.
+        Raises `DeliveryError` (`list_key_destroyed`), or `OutputError` (`list_damaged`) for a foreign token.
         """
         opened = self._opener.open_many(rows.tokens)
         if opened.refusals.any():
             if (opened.refusals == Refusal.KEY_DESTROYED).any():
                 raise DeliveryError("list_key_destroyed", "the key of the list's tokens was destroyed")
-            raise DeliveryError("list_damaged", "the list holds tokens that are not its own")
+            raise OutputError("list_damaged", "the list holds tokens that are not its own")
         return Opened(opened.blocks, subjects_of(opened.blocks, self._keyring))
 
     def wires(self, blocks: Blocks) -> NDArray[np.uint8]:

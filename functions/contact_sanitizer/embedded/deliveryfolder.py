@@ -87,6 +87,12 @@ class DeliveryFiles:
             _sweep(self._notes)
         return self._create("people", self._notes / f".people.{os.getpid()}.partial")
 
+    def check(self) -> None:
+        """Raises `OutputError` (`out_exists`) where another file is there."""
+        with writing_errors():
+            if os.path.lexists(self._out) and _digest(self._out) != self._parts["content"].file.sha256:
+                raise OutputError("out_exists", "another file is there already; it was left as it is")
+
     def keep_people(self, delivery_id: ListId) -> None:
         """Keep the note; see `ports.DeliverySink.keep_people`."""
         place = _note(self._notes, delivery_id)
@@ -96,12 +102,10 @@ class DeliveryFiles:
 
     def publish(self, delivery_id: ListId) -> str:  # noqa: ARG002 - a home's files are named by who asks
         """Make the sender's file visible; `OutputError` (`out_exists`) where another file is there."""
-        part = self._parts["content"]
+        self.check()
         with writing_errors():
             if not os.path.lexists(self._out):
-                part.rename(self._out)
-            elif _digest(self._out) != part.file.sha256:
-                raise OutputError("out_exists", "another file is there already; it was left as it is")
+                self._parts["content"].rename(self._out)
         return str(self._out)
 
     def __enter__(self) -> Self:
