@@ -18,6 +18,7 @@ _MEMBERS = {
     "phone": (f"{_HERE}.look:phone", "What becomes of a cell, without a list."),
     "lists": (f"{_HERE}.lists:lists", "Which lists were made."),
     "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate."),
+    "audit": (f"{_HERE}.audit:audit", "The trail: show, verify, prove, report."),
     "init": (f"{_HERE}.home:init", "Make a home; other commands do so where it is missing."),
 }
 
