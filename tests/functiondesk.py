@@ -168,6 +168,7 @@ def function_desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fun
             "CS_CATALOGUE_TABLE": CATALOGUE,
             "CS_DATA_KEY": world.data_key,
             "CS_KEYRING_KEY": world.keyring_key,
+            "CS_SEAL_KEY": world.seal_key,
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

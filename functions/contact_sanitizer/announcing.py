@@ -8,7 +8,7 @@ from typing import Any
 
 from contact_sanitizer.audit.events import Action, Event, Outcome
 from contact_sanitizer.listid import ListId, sortable_id
-from contact_sanitizer.ports import AuditLog
+from contact_sanitizer.ports import AuditWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Circumstances:
 class Announcer:
     """Implements `ports.Announce` in somebody's name; `principal` and `tenant` are plain words."""
 
-    audit: AuditLog
+    audit: AuditWriter
     circumstances: Circumstances
     principal: str
     tenant: str

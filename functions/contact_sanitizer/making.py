@@ -112,8 +112,8 @@ def _failed(entry: ListEntry) -> ListEntry:
 
 def _announce(job: Job, office: ListOffice, action: Action, at: int, **particulars: Any) -> None:
     """Announce what may be announced again by another attempt, in the very same words."""
-    chance = sortable_id(0, sha256(f"{job.list_id}|{action}".encode()).digest())
-    uid = job.list_id[:10] + chance[10:]
+    # The time in an event's id is when it happened: by that the seal finds it.
+    uid = sortable_id(at, sha256(f"{job.list_id}|{action}".encode()).digest())
     office.announce(action, at=at, uid=uid, correlation=job.list_id, **_about(job), **particulars)
 
 

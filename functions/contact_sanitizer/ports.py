@@ -179,11 +179,28 @@ class TenantRegistry(Registry, ReplyKeeper, Protocol):
     """All that a tenant's registry does."""
 
 
-class AuditLog(Protocol):
+class AuditWriter(Protocol):
     """Where events go before their effects."""
 
     def append(self, event: AuditEvent) -> None:
         """Keep the event for good, or raise `AuditError`: then its effect must not happen."""
+        ...
+
+
+class AuditLog(AuditWriter, Protocol):
+    """The whole log: written, sealed and read."""
+
+    @property
+    def objects(self) -> Objects:
+        """What the log is made of, to read it."""
+        ...
+
+    def conclude(self, now: int, *, heartbeat: bool = False) -> None:
+        """Seal what was appended, where nobody else does; `AuditError` where that fails."""
+        ...
+
+    def public_keys(self) -> str:
+        """The verifier keys of the log's checkpoints (C2SP signed-note), one a line."""
         ...
 
 

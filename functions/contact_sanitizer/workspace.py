@@ -23,8 +23,9 @@ from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.senders import SenderDesk
+from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.embedded.world import HomeWorld
-from contact_sanitizer.errors import HomeError, IntakeError, RequestError
+from contact_sanitizer.errors import AuditError, HomeError, IntakeError, RequestError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
 from contact_sanitizer.job import Job, Manner, Meter, Tools, no_meter
@@ -34,7 +35,7 @@ from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.ports import ListShelf, TenantRegistry, World
+from contact_sanitizer.ports import ListShelf, Objects, TenantRegistry, World
 from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
@@ -74,6 +75,11 @@ def login_name() -> str:
     return re.sub(r"\d{6}(?=\d)", r"\g<0>-", name)
 
 
+def objects_in(folder: Path) -> Objects:
+    """The objects that lie in a folder, such as a copy of an audit log; no home is needed."""
+    return ObjectFolder(folder)
+
+
 OnRow = Callable[[int, str], None]
 
 
@@ -101,6 +107,7 @@ class Workspace:
         world = HomeWorld.open(root, tenant)
         workspace = cls(world, tenant, **circumstances)
         if not world.has_tenant:
+            world.make_audit(workspace._moment(), workspace.randomness)
             workspace.record(Action.HOME_CREATED)
             world.make_tenant(workspace._moment(), workspace.randomness)
         return workspace
@@ -258,8 +265,11 @@ class Workspace:
         )
 
     def close(self) -> None:
-        """Let go of what the world has opened."""
-        self.world.close()
+        """Seal the audit log, let go of what the world has opened; `AuditError` where it stays unsealed."""
+        try:
+            self.world.audit.conclude(self.clock())
+        finally:
+            self.world.close()
 
     def __enter__(self) -> Self:
         return self
@@ -267,7 +277,12 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except AuditError:
+            # What ended the work is said first; the next command seals, or says why it cannot.
+            if error is None:
+                raise
 
     def rotate_keys(self) -> Keyring:
         """Give the tenant a new primary key; the old ones still open what they made."""

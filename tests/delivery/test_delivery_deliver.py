@@ -24,7 +24,7 @@ from contact_sanitizer.errors import (
     RegistryError,
 )
 from contact_sanitizer.listid import ListId
-from contact_sanitizer.ports import AuditLog
+from contact_sanitizer.ports import AuditWriter
 from contact_sanitizer.protection.blocks import blocks_of
 from contact_sanitizer.protection.columns import ColumnContext, decrypt_column
 from contact_sanitizer.protection.hashes import hash_numbers
@@ -370,10 +370,10 @@ def test_a_registry_that_does_not_answer_delivers_nothing(counter: Counter) -> N
         counter.redeem(["ct_x"])
 
 
-class Deaf(AuditLog):
+class Deaf(AuditWriter):
     """A log that takes so many events and no more."""
 
-    def __init__(self, log: AuditLog, takes: int) -> None:
+    def __init__(self, log: AuditWriter, takes: int) -> None:
         self._log, self._takes = log, takes
 
     def append(self, event: object) -> None:
@@ -381,6 +381,9 @@ class Deaf(AuditLog):
         if self._takes < 0:
             raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")
         self._log.append(event)  # type: ignore[arg-type]  # whatever comes
+
+    def conclude(self, now: int, *, heartbeat: bool = False) -> None:
+        """Nothing is sealed."""
 
 
 @pytest.mark.parametrize("takes", [0, 1])

@@ -68,6 +68,7 @@ class Counted(StrEnum):
     CALLS_DENIED = "CallsDenied"
     CALLS_REFUSED = "CallsRefused"
     MESSAGES_POSTPONED = "MessagesPostponed"
+    SEALS = "Seals"
     UNEXPECTED = "UnexpectedErrors"
 
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from contact_sanitizer import __version__
-from contact_sanitizer.handlers import lists, record_choice, request_upload, show_upload
+from contact_sanitizer.handlers import checkpoint, lists, record_choice, request_upload, show_upload
 from contact_sanitizer.handlers.api import PROBLEM, Problem, resolver_of
 
 _SUMMARY = """Upload contact lists, record consents and opt-outs, see what was made.
@@ -17,7 +17,9 @@ Calls are signed with AWS Signature Version 4 for the service `execute-api`. Pho
 
 def document() -> str:
     """The OpenAPI document, as JSON that differs only where the API does."""
-    app = resolver_of(request_upload.router, show_upload.router, lists.router, record_choice.router)
+    app = resolver_of(
+        request_upload.router, show_upload.router, lists.router, record_choice.router, checkpoint.router
+    )
     made: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(title="Contact Sanitizer", version=__version__, description=_SUMMARY)
     )

@@ -1,0 +1,93 @@
+"""The audit log of a stack: objects in a locked bucket, sealed each minute with a key that stays in KMS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from contact_sanitizer.audit import segments
+from contact_sanitizer.audit.events import Event
+from contact_sanitizer.aws.faults import Fault, told
+from contact_sanitizer.errors import AuditError
+from contact_sanitizer.ports import Objects
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+    from contact_sanitizer.audit.notes import Verifier
+
+#: How far back a seal looks for segments of writers that were slow or whose clock was.
+LATE: Final = 6 * 3_600_000
+READERS: Final = 16
+PUBLIC_KEY: Final = "public-key"
+
+
+@dataclass(frozen=True)
+class KmsSigner:
+    """Implements `audit.notes.Signer` with an ECDSA P-256 key of KMS. Promises: the key stays in KMS."""
+
+    kms: KMSClient
+    key: str
+    origin: str
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """The public half; its name is the log's origin."""
+        # Functions that only append need no cryptography.
+        from contact_sanitizer.audit.notes import SignatureType, Verifier  # noqa: PLC0415 - as said above
+
+        with told(_unsealed):
+            public = self.kms.get_public_key(KeyId=self.key)["PublicKey"]
+        return Verifier(self.origin, SignatureType.ECDSA, public)
+
+    def sign(self, text: bytes) -> bytes:
+        """The signature of `text` in ASN.1 DER, another one at each call."""
+        with told(_unsealed):
+            return self.kms.sign(
+                KeyId=self.key, Message=text, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256"
+            )["Signature"]
+
+
+@dataclass
+class StackLog:
+    """Implements `ports.AuditLog` on a bucket whose objects nobody can take away while their lock lasts.
+
+    Promises: when `append` returns, the event is there for good; the same event again changes nothing.
+    Whoever may not sign cannot seal: a function of its own does, each minute.
+    """
+
+    objects: Objects
+    signer: Callable[[], KmsSigner]
+
+    def append(self, event: Event) -> None:
+        """Keep the event for good, or raise `AuditError`."""
+        segments.append(self.objects, [event])
+
+    def conclude(self, now: int, *, heartbeat: bool = False) -> None:
+        """Nothing: the stack's own function seals what was appended."""
+
+    def seal(self, now: int, *, far: bool = False) -> int:
+        """Seal what waits, or say that nothing does; the log's size. One at a time, in one function.
+
+        `far`: look for late segments in all that is kept. Raises `AuditError`; then nothing was signed, or
+        the next seal goes on.
+        """
+        from contact_sanitizer.audit.seal import Sealer, begin_log  # noqa: PLC0415 - one function seals
+
+        signer = self.signer()
+        begin_log(self.objects, signer, now)
+        self.objects.put(PUBLIC_KEY, signer.verifier.encode().encode() + b"\n", absent=True)
+        sealer = Sealer(self.objects, signer, window=LATE, readers=READERS)
+        return sealer.seal(now, heartbeat=True, since=0 if far else None).size
+
+    def public_keys(self) -> str:
+        """The verifier key of the log's checkpoints, as KMS knows it."""
+        return self.signer().verifier.encode() + "\n"
+
+
+def _unsealed(fault: Fault) -> AuditError:
+    if fault in {Fault.DENIED, Fault.ABSENT}:
+        return AuditError("audit_unsealed", "the key that seals the audit log may not be used")
+    return AuditError("audit_unsealed", "the audit log could not be sealed; the next seal goes on")
