@@ -15,6 +15,7 @@ SAM := PATH="$(CURDIR)/$(CLOUD)/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0
 TEMPLATES := template.yaml infra/people.yaml infra/watching.yaml
 
 .PHONY: help setup demo test check check-code check-cloud format bench plan differential fuzz crash clean
+.PHONY: deliveries bench-delivery
 .PHONY: build deploy cloud-demo test-cloud bench-aws layer-locks
 
 help:
@@ -30,6 +31,8 @@ help:
 	@echo "make differential  the two phone paths against each other, at length"
 	@echo "make fuzz          hostile files, at length"
 	@echo "make crash         kill -9 during run, at length"
+	@echo "make deliveries    redemptions at once with 1,000 seeds, 100,000 people to two senders"
+	@echo "make bench-delivery  deliver a million rows, redeem their tokens"
 	@echo "make plan          rebuild the numbering plan from the installed phonenumbers"
 
 setup: $(READY)
@@ -106,6 +109,12 @@ fuzz: $(READY)
 
 crash: $(READY)
 	@CONTACT_SANITIZER_KILLS=200 $(BIN)/python -m pytest tests/faults/test_faults_kill.py
+
+deliveries: $(READY)
+	@CONTACT_SANITIZER_SEEDS=1000 CONTACT_SANITIZER_PEOPLE=100000 $(BIN)/python -m pytest -n auto tests/delivery
+
+bench-delivery: $(READY)
+	@$(BIN)/python benchmarks/delivery.py
 
 plan: $(READY)
 	@$(BIN)/python -m contact_sanitizer.phone.compile
