@@ -104,15 +104,15 @@ def main() -> None:
     best = min(runs, key=lambda report: report["cpu"])
     print(f"{machine()}\nregistry of {options.registry:,} people, {options.runs} runs")
     for word, unit, goal in (
-        ("seconds", "s", GOAL_SECONDS * options.rows / 1e6),
-        ("cpu", "s of CPU", GOAL_SECONDS * options.rows / 1e6),
+        ("seconds", "s", GOAL_SECONDS * best["rows"] / 1e6),
+        ("cpu", "s of CPU", GOAL_SECONDS * best["rows"] / 1e6),
         ("redeem_ms", "ms of CPU", GOAL_MILLISECONDS),
     ):
         figures = sorted(report[word] for report in runs)
         middle = statistics.median(figures)
         said = "reached" if middle <= goal else "NOT reached"
         shown = ", ".join(f"{figure:.2f}" for figure in figures)
-        print(f"{word:10} {middle:7.2f} {unit:10} ({shown}); goal {goal:g}: {said}")
+        print(f"{word:10} {middle:7.2f} {unit:10} ({shown}); goal {goal:.2f}: {said}")
     print(f"{best['rows']:,} rows delivered, peak {best['peak_mib']:.0f} MiB; ns of CPU a row:")
     for stage, took in sorted(best["stages"].items(), key=lambda item: -item[1]):
         print(f"  {stage:10} {took / best['rows'] * 1e9:6.0f}")
