@@ -220,7 +220,7 @@ class DeliverySink(Protocol):
         ...
 
     def people(self) -> DigestingFile:
-        """The note of the delivered people, for our eyes only."""
+        """The note of the delivered people, for our eyes only; its digest is a `note_digest`."""
         ...
 
     def check(self) -> None:

@@ -168,6 +168,17 @@ def test_a_refusal_recorded_just_before_the_job_counts(registry: Registry, copie
     assert set(verdicts(registry, *[BOB] * copies)) == {Drop.CONSENT_WITHDRAWN}
 
 
+@pytest.mark.parametrize("copies", [1, LARGE])
+def test_a_refusal_towards_the_recipient_counts_whatever_the_scopes(registry: Registry, copies: int) -> None:
+    rule = replace(RULE, scopes=frozenset({"global"}), recipient="Gate")
+    registry.record([grant(ANN), grant(BOB), block(ANN, scope="sender:other")])
+    assert set(verdicts(registry, *[ANN] * copies, rule=rule)) == {0}
+    registry.record([block(ANN, scope="sender:gate")])
+    assert set(verdicts(registry, *[ANN] * copies, rule=rule)) == {Drop.SUPPRESSED}
+    assert set(verdicts(registry, *[BOB] * copies, rule=rule)) == {0}
+    assert set(verdicts(registry, *[ANN] * copies, rule=replace(rule, recipient=None))) == {0}
+
+
 def test_a_job_sees_one_state_from_its_first_batch_to_its_last(world: World) -> None:
     registry = world.open()
     registry.record([grant(ANN)])

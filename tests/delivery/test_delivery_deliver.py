@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ from contact_sanitizer.protection.tokens import TokenOpener
 from counter import CITIES, HASH, LIST, PHONE, PHONES, TOKEN, YEAR, Counter, column, counter_at, rows_of
 from desk import NOW, home_of, policy
 
+PEOPLE = int(os.environ.get("CONTACT_SANITIZER_PEOPLE", "4000"))
+AGREED = (("  consent: {role: consent, optional: true}\n", "  agreed: {role: consent}\n"),)
 NUMBERS = [f"86{phone}" for phone in PHONES]
 PHONES_TOO = policy(("audience: shared}", "audience: shared, phones: true}"))
 
@@ -85,16 +88,18 @@ def test_encrypted_cells_are_bound_to_the_sender(counter: Counter) -> None:
 
 
 def test_two_senders_share_no_token_and_each_redeems_its_own_only(counter: Counter) -> None:
-    phones = [f"139{number:08}" for number in range(12_340_000, 12_342_000)]
+    phones = [f"139{number:08}" for number in range(12_340_000, 12_340_000 + PEOPLE)]
     counter.sender()
     counter.sender("other")
-    made = counter.made(phones=phones)
+    # a consent each in the registry would take most of the test
+    rules = policy(*AGREED, ("evidence: registry", "evidence: column"))
+    made = counter.made(rules, phones, agreed=False)
     ours, theirs = counter.tokens(made), counter.tokens(made, "other")
-    assert len(set(ours)) == len(set(theirs)) == 2000
+    assert len(set(ours)) == len(set(theirs)) == PEOPLE
     assert not set(ours) & set(theirs)
     assert counter.redeem(ours[:1000]).phones == [f"+86{phone}" for phone in phones[:1000]]
     assert set(counter.redeem(theirs[:1000]).refusals) == {"not_redeemable"}
-    assert counter.redeem(theirs[-1000:], "other").phones == [f"+86{phone}" for phone in phones[1000:]]
+    assert counter.redeem(theirs[-1000:], "other").phones == [f"+86{phone}" for phone in phones[-1000:]]
 
 
 def test_who_refused_after_the_list_was_made_is_left_out(counter: Counter) -> None:
@@ -120,10 +125,6 @@ def test_consent_that_has_expired_since_is_none(counter: Counter) -> None:
     delivered, out = counter.deliver(made)
     assert delivered.delivery.refused == {"consent_expired": 10}
     assert out.read_bytes() == b"token,city,mail,code\n"
-
-
-COLUMN = policy(("consent: {role: consent, optional: true}", "agreed: {role: consent}"))
-AGREED = (("  consent: {role: consent, optional: true}\n", "  agreed: {role: consent}\n"),)
 
 
 @pytest.mark.parametrize("evidence", ["column", "either"])

@@ -14,6 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from contact_sanitizer.delivery.recalls import acknowledge
+from counter import HASH, PHONE, counter_at
+from counter import PHONES as COUNTED
+from desk import policy
+
 COMMAND = str(Path(sys.executable).parent / "contact-sanitizer")
 PHONES = [f"1381234{number:04}" for number in range(5000, 5040)]
 NAMES = [f"卡娜丽{chr(0x4E00 + number * 7)}" for number in range(40)]
@@ -167,3 +172,23 @@ def test_the_clean_list_was_not_empty(scene: tuple[Path, bytes]) -> None:
     lists = sorted((folder / "out").glob("*/clean.csv"))
     assert len(lists) == 2
     assert all(len(path.read_text().splitlines()) > 30 for path in lists)
+
+
+def test_a_home_holds_no_number_that_was_delivered_or_redeemed(tmp_path: Path) -> None:
+    counter = counter_at(tmp_path)
+    counter.sender()
+    made = counter.made(
+        policy(("audience: shared}", "audience: shared, phones: true, hash: 'sha256:+E164'}"))
+    )
+    tokens = counter.tokens(made)
+    ids = [counter.deliver(made, form=form)[0].delivery.delivery_id for form in (PHONE, HASH)]
+    counter.block(COUNTED[0])
+    counter.redeem(tokens)
+    for delivery_id in ids:
+        counter.recalls(delivery_id)
+        acknowledge(delivery_id, counter.desk())
+    counter.place.close()
+    forms = {form for phone in COUNTED for form in spellings(phone)}
+    left, handed_out = everything_under(tmp_path / "home"), everything_under(tmp_path / "out")
+    assert not [form for form in forms if form in left]
+    assert [form for form in forms if form in handed_out]

@@ -36,15 +36,15 @@ def redeem(context: click.Context, sender: str, purpose: str, file: Path | None)
     for what is not a token of this sender and purpose. Numbers are personal data: pipe them to where they
     are used.
     """
-    refused = []
+    refused = 0
     with open_workspace(context) as workspace, _lines_of(file) as lines:
         desk = workspace.delivery_desk()
         while tokens := list(islice(lines, MOST_TOKENS)):
             redeemed = redeem_tokens(tokens, text_of(sender), text_of(purpose), desk)
-            refused += [word for word in redeemed.refusals if word]
+            refused += sum(word is not None for word in redeemed.refusals)
             click.echo("\n".join(_answers(tokens, redeemed)))
     if refused and not options_of(context).as_json:
-        click.echo(f"refused: {len(refused):,}", err=True)
+        click.echo(f"refused: {refused:,}", err=True)
 
 
 def _answers(tokens: list[str], redeemed: Redeemed) -> Iterator[str]:

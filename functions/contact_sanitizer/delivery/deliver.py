@@ -216,7 +216,7 @@ def _render(
         refused=dict(rendering.refused),
         sha256=file.sha256,
         bytes=file.size,
-        people=note.sha256,
+        people=note.hexdigest,
         use=order.use,
     )
     return delivery, content.digest

@@ -8,7 +8,6 @@ the note says nothing about a number without the keys.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError
 from contact_sanitizer.intake.raw import Source
-from contact_sanitizer.outputs.digesting import DigestingFile
+from contact_sanitizer.outputs.digesting import Digest, DigestingFile
+from contact_sanitizer.protection.digests import note_digest
 from contact_sanitizer.protection.wire import PREFIX_BYTES, WIRE_BYTES, wire_prefix
 from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects, halves
 
@@ -66,7 +66,7 @@ class PeopleWriter:
         self._file.write(_rows(wires[:, PREFIX_BYTES:], _SEALED_BYTES)[order].tobytes())
 
 
-def read_people(note: Source, sha256: str) -> Iterator[PeopleRun]:
+def read_people(note: Source, expected: str) -> Iterator[PeopleRun]:
     """The runs of a note whose digest is known.
 
     Raises `DeliveryError` (`people_damaged`) where it is not what was written, at its end at the latest: act
@@ -74,22 +74,22 @@ def read_people(note: Source, sha256: str) -> Iterator[PeopleRun]:
     """
     try:
         with note.open() as file:
-            yield from _runs(file, sha256)
+            yield from _runs(file, expected)
     except (OSError, ValueError, ContactSanitizerError):
         raise DeliveryError("people_damaged", "the note of who was on the delivery cannot be read") from None
 
 
-def is_among(note: Source, sha256: str, subjects: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def is_among(note: Source, expected: str, subjects: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Whether each of these subjects (n, 16) was on the delivery: bool (n,)."""
     needles = Needles.of(subjects)
     found = np.zeros(len(subjects), np.bool_)
-    for run in read_people(note, sha256):
+    for run in read_people(note, expected):
         found[needles.order] |= SortedSubjects(*halves(run.subjects)).contains(needles.hi, needles.lo)
     return found
 
 
-def _runs(file: BinaryIO, sha256: str) -> Iterator[PeopleRun]:
-    digest = hashlib.sha256()
+def _runs(file: BinaryIO, expected: str) -> Iterator[PeopleRun]:
+    digest = note_digest()
     first = 0
     if _exactly(file, len(MAGIC), digest) != MAGIC:
         raise ValueError
@@ -104,19 +104,20 @@ def _runs(file: BinaryIO, sha256: str) -> Iterator[PeopleRun]:
         wires[:, PREFIX_BYTES:] = sealed.reshape(count, _SEALED_BYTES)
         yield PeopleRun(first, subjects, wires)
         first += count
-    if digest.hexdigest() != sha256:
+    if digest.hexdigest() != expected:
         raise ValueError
 
 
-def _exactly(file: BinaryIO, size: int, digest: hashlib._Hash) -> bytes:
+def _exactly(file: BinaryIO, size: int, digest: Digest) -> bytes:
     """`size` bytes, or none at the end of the file; ValueError for anything between."""
     content = bytearray()
     while len(content) < size and (piece := file.read(size - len(content))):
         content += piece
     if len(content) not in {0, size}:
         raise ValueError
-    digest.update(content)
-    return bytes(content)
+    whole = bytes(content)
+    digest.update(whole)
+    return whole
 
 
 def _rows(matrix: NDArray[np.uint8], width: int) -> NDArray[np.void]:

@@ -139,6 +139,12 @@ def pending_recalls(desk: DeliveryDesk) -> Iterator[Pending]:
             yield Pending(delivery.delivery_id, delivery.sender, len(feed.places) - known, since)
 
 
+def recalled_places(delivery: Delivery, desk: DeliveryDesk) -> dict[int, int]:
+    """When (milliseconds) each recall was found so far, by the person's place in the delivery's note."""
+    feed = _pages(delivery, desk)
+    return dict(zip(feed.places.tolist(), feed.found_at.tolist(), strict=True))
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class _Feed:
     """All recalls found so far, in the order in which they are told.

@@ -20,7 +20,8 @@ from contact_sanitizer.embedded.home import sync_folder
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.intake.raw import LocalFile
 from contact_sanitizer.listid import ListId
-from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
+from contact_sanitizer.outputs.digesting import Digest, DigestingFile, writing_errors
+from contact_sanitizer.protection.digests import note_digest
 
 _UNFINISHED = re.compile(r"\.people\.\d+\.partial\Z")
 
@@ -85,7 +86,7 @@ class DeliveryFiles:
         with writing_errors():
             self._notes.mkdir(mode=0o700, exist_ok=True)
             _sweep(self._notes)
-        return self._create("people", self._notes / f".people.{os.getpid()}.partial")
+        return self._create("people", self._notes / f".people.{os.getpid()}.partial", note_digest())
 
     def check(self) -> None:
         """Raises `OutputError` (`out_exists`) where another file is there."""
@@ -118,10 +119,10 @@ class DeliveryFiles:
             part.let_go()
         self._parts.clear()
 
-    def _create(self, name: str, path: Path) -> DigestingFile:
+    def _create(self, name: str, path: Path, digest: Digest | None = None) -> DigestingFile:
         with writing_errors():
             handle = _locked(path)
-            part = _Part(path, DigestingFile(os.fdopen(handle, "wb")), os.dup(handle))
+            part = _Part(path, DigestingFile(os.fdopen(handle, "wb"), digest=digest), os.dup(handle))
         self._parts[name] = part
         return part.file
 

@@ -34,17 +34,32 @@ class Outlet(Protocol):
         ...
 
 
+class Digest(Protocol):
+    """A digest being taken."""
+
+    def update(self, data: Buffer, /) -> object:
+        """Take the next bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """Lower-case hex for what was taken so far."""
+        ...
+
+
 class DigestingFile:
     """Wraps a binary file that is written once, from start to end.
 
     `sync` makes last what was written, once the file is complete: by default it goes to this machine's disk.
-    A write that the system refuses raises `OutputError` (`out_full` or `out_unwritable`).
+    `digest`: another one than SHA-256, for what is no contract. A write that the system refuses raises
+    `OutputError` (`out_full` or `out_unwritable`).
     """
 
-    def __init__(self, file: BinaryIO, *, sync: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, file: BinaryIO, *, sync: Callable[[], None] | None = None, digest: Digest | None = None
+    ) -> None:
         self._file = file
         self._sync = sync or (lambda: os.fsync(file.fileno()))
-        self._digest = hashlib.sha256()
+        self._digest: Digest = digest or hashlib.sha256()
         self._abandoned = False
         self.size = 0
 
@@ -56,6 +71,11 @@ class DigestingFile:
     @property
     def sha256(self) -> str:
         """The digest of all bytes so far, in lower-case hex."""
+        return self.hexdigest
+
+    @property
+    def hexdigest(self) -> str:
+        """The same, whichever digest it is."""
         return self._digest.hexdigest()
 
     def write(self, data: Buffer) -> int:

@@ -90,10 +90,15 @@ class BlockOpener:
         refusals[np.isin(key_ids, self._destroyed)] = Refusal.KEY_DESTROYED
         versioned = wires[:, 0] == _VERSION[0]
         refusals[~versioned] = Refusal.TOKEN_MALFORMED
+        sealed = np.ascontiguousarray(wires).view(_WIRE).ravel()["sealed"].copy()
         for key_id, siv in self._sivs.items():
             rows = np.flatnonzero(versioned & (key_ids == key_id))
-            opened, authentic = siv.decrypt(wires[rows, PREFIX_BYTES:])
+            # NumPy moves whole items faster than rows of bytes.
+            chosen = sealed if len(rows) == len(wires) else sealed[rows]
+            opened, authentic = siv.decrypt(chosen.view(np.uint8).reshape(-1, WIRE_BYTES - PREFIX_BYTES))
             authentic &= are_blocks(opened)
+            if len(rows) == len(wires) and authentic.all():
+                return opened, np.zeros(len(wires), np.uint8)
             blocks[rows[authentic]] = opened[authentic]
             refusals[rows] = np.where(authentic, Refusal.NONE, Refusal.TOKEN_REFUSED)
         return blocks, refusals

@@ -1,0 +1,71 @@
+"""One person's part in deliveries and redemptions, for whoever may trace people."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
+from contact_sanitizer.delivery.desk import DeliveryDesk
+from contact_sanitizer.delivery.people import read_people
+from contact_sanitizer.delivery.recalls import recalled_places
+from contact_sanitizer.delivery.redeem import REDEMPTION
+from contact_sanitizer.errors import CatalogueError
+
+
+@dataclass(frozen=True, slots=True)
+class PersonDelivered:
+    """A delivery that a person was on; `recalled_at` (milliseconds): when the refusal was found."""
+
+    delivery: Delivery
+    recalled_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRedeemed:
+    """That a sender was given a person's number, once or more in one call. `at`: milliseconds."""
+
+    redemption_id: str
+    sender: str
+    at: int
+
+
+def deliveries_of(subject: bytes, desk: DeliveryDesk) -> Iterator[PersonDelivered]:
+    """The deliveries that a person (16 bytes) was on, oldest first; every note is read.
+
+    Raises `DeliveryError` (`people_damaged`) where a note cannot be read: a trace is whole or none.
+    """
+    for delivery in Deliveries(desk.records).all():
+        place = _place_of(subject, delivery, desk)
+        if place is not None:
+            yield PersonDelivered(delivery, recalled_places(delivery, desk).get(place))
+
+
+def redemptions_of(subject: bytes, desk: DeliveryDesk) -> Iterator[PersonRedeemed]:
+    """The redemptions in which a person's number was handed out, oldest first."""
+    for record in desk.records.named(REDEMPTION):
+        try:
+            people = base64.b64decode(record.document["people"], validate=True)
+            sender, at = str(record.document["sender"]), int(record.document["at"])
+        except (KeyError, ValueError, TypeError, binascii.Error):
+            message = "the catalogue's entry of a redemption is damaged"
+            raise CatalogueError("catalogue_damaged", message) from None
+        if len(_rows_with(subject, np.frombuffer(people, np.uint8))):
+            yield PersonRedeemed(record.name, sender, at)
+
+
+def _place_of(subject: bytes, delivery: Delivery, desk: DeliveryDesk) -> int | None:
+    place = None
+    for run in read_people(desk.shelf.people(delivery.delivery_id), delivery.people):
+        for row in _rows_with(subject, run.subjects).tolist():
+            place = run.first + row
+    return place
+
+
+def _rows_with(subject: bytes, subjects: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return np.flatnonzero((subjects.reshape(-1, 16) == np.frombuffer(subject, np.uint8)).all(axis=1))
