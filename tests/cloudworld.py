@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from threading import RLock
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
+import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
@@ -52,7 +54,15 @@ def cloud() -> Iterator[CloudWorld]:
         patch.object(type(botocore_stubber), "__call__", _one_at_a_time(type(botocore_stubber).__call__)),
         mock_aws(),
     ):
-        yield make_stack(Clients(REGION))
+        clients = Clients(REGION)
+        clients.session = _session()
+        yield make_stack(clients)
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """Made once: a session reads the descriptions of its services from disk."""
+    return boto3.session.Session("testing", "testing", "testing", REGION)
 
 
 def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
