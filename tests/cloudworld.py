@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, cached_property
 from io import BytesIO
 from threading import RLock
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
+import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
@@ -32,14 +34,23 @@ MADE_UP = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class CloudWorld:
-    """One stack's resources."""
+    """One stack's resources; keys are made when they are asked for, which takes moto a while."""
 
     clients: Clients
-    data_key: str
-    keyring_key: str
-    seal_key: str
+
+    #: Nothing in S3 asks KMS here, so it need not be there.
+    data_key: str = f"arn:aws:kms:{REGION}:123456789012:key/data"
+
+    @cached_property
+    def keyring_key(self) -> str:
+        return self.clients.kms.create_key()["KeyMetadata"]["Arn"]
+
+    @cached_property
+    def seal_key(self) -> str:
+        made = self.clients.kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        return made["KeyMetadata"]["Arn"]
 
 
 @contextmanager
@@ -52,7 +63,15 @@ def cloud() -> Iterator[CloudWorld]:
         patch.object(type(botocore_stubber), "__call__", _one_at_a_time(type(botocore_stubber).__call__)),
         mock_aws(),
     ):
-        yield make_stack(Clients(REGION))
+        clients = Clients(REGION)
+        clients.session = _session()
+        yield make_stack(clients)
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """Made once: a session reads the descriptions of its services from disk."""
+    return boto3.session.Session("testing", "testing", "testing", REGION)
 
 
 def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,9 +92,7 @@ def make_stack(clients: Clients) -> CloudWorld:
         clients.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for table in (REGISTRY, CATALOGUE):
         make_table(clients, table)
-    data, keyring = (clients.kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
-    seal = clients.kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-    return CloudWorld(clients, data, keyring, seal)
+    return CloudWorld(clients)
 
 
 def make_table(clients: Clients, table: str) -> None:

@@ -20,7 +20,6 @@ from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY, UPLOADS, CloudWorld, c
 from contact_sanitizer.access import Principal, Role
 from contact_sanitizer.aws.stack import StackSettings
 from contact_sanitizer.aws.world import StackWorld, directory_of
-from contact_sanitizer.embedded.registry import SqliteRegistry
 from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.api import Handler
 from contact_sanitizer.registering.desk import ConsentTerms
@@ -156,7 +155,7 @@ class FunctionDesk:
 
 
 @contextmanager
-def function_desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionDesk]:
+def function_desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionDesk]:
     """A new, empty stack; the functions of this process work in it."""
     with cloud() as world:
         environment = {
@@ -172,13 +171,9 @@ def function_desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fun
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        (folder / "snapshots").mkdir()
-        registry = SqliteRegistry.open(folder / "registry.sqlite", folder / "snapshots", create=True)
-        monkeypatch.setattr(StackWorld, "registry", property(lambda _self: registry))
         stage.settings.cache_clear()
         monkeypatch.setattr(stage, "clients", lambda: world.clients)
         try:
             yield FunctionDesk(world, StackSettings.from_environment(environment))
         finally:
-            registry.close()
             stage.settings.cache_clear()

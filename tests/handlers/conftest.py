@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from functiondesk import FunctionDesk, function_desk
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionDesk]:
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionDesk]:
     """A stack, and its functions as their callers reach them."""
-    with function_desk(tmp_path, monkeypatch) as opened:
+    with function_desk(monkeypatch) as opened:
         yield opened

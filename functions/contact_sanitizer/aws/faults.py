@@ -82,6 +82,7 @@ _BY_CODE: Final = {
     **dict.fromkeys(
         (
             "ValidationException",
+            "ValidationError",
             "ItemCollectionSizeLimitExceededException",
             "InvalidCiphertextException",
             "IncorrectKeyException",

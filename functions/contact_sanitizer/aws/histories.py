@@ -66,17 +66,19 @@ def pack(entries: Iterable[Entry]) -> bytes:
 
 def unpack(subject: bytes, contract: int, packed: bytes) -> list[Entry]:
     """The history of a subject (under a contract) from its bytes; raises `RegistryError`."""
+    rows = _rows(packed)
     try:
-        return [Entry(row[0], row[1], _event(subject, contract, row)) for row in _rows(packed)]
-    except (ValueError, TypeError, IndexError, KeyError, RegistryError):
+        return [Entry(row[0], row[1], _event(subject, contract, row)) for row in rows]
+    except (ValueError, TypeError, RegistryError):
         raise damaged() from None
 
 
 def fold_rows(packed: bytes, last: int, numbers: TermNumbers) -> list[FoldRow]:
     """The events up to change number `last` as a fold wants them; raises `RegistryError`."""
+    rows = _rows(packed)
     try:
-        return [_fold_row(row, numbers) for row in _rows(packed) if row[0] <= last]
-    except (ValueError, TypeError, IndexError, KeyError):
+        return [_fold_row(row, numbers) for row in rows if row[0] <= last]
+    except (ValueError, TypeError):
         raise damaged() from None
 
 
@@ -86,23 +88,18 @@ def damaged() -> RegistryError:
 
 
 def _rows(packed: bytes) -> Sequence[list[Any]]:
-    if packed[:1] != _FORM:
-        raise (
-            RegistryError("registry_newer", "The registry was written by a newer version.")
-            if (packed[:1] > _FORM)
-            else damaged()
-        )
+    form, body = packed[:1], packed[1:]
+    if form > _FORM:
+        raise RegistryError("registry_newer", "The registry was written by a newer version.")
     inflater = zlib.decompressobj()
     try:
-        text = inflater.decompress(packed[1:], _LARGEST)
-    except zlib.error:
+        rows = json.loads(inflater.decompress(body, _LARGEST))
+        sound = form == _FORM and inflater.eof and {(type(row), len(row)) for row in rows} <= {(list, 18)}
+    except (zlib.error, ValueError, TypeError, RecursionError):
         raise damaged() from None
-    if not inflater.eof or inflater.unused_data:
+    if not sound:
         raise damaged()
-    rows = json.loads(text)
-    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 18 for row in rows):
-        raise damaged()
-    return rows
+    return list(rows)
 
 
 def _row(entry: Entry) -> list[Any]:

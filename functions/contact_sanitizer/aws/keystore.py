@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from contact_sanitizer.aws.faults import Fault, fault_of, told
-from contact_sanitizer.aws.objects import encrypted
+from contact_sanitizer.aws.objects import encrypted, is_absent
 from contact_sanitizer.errors import KeyringError
 from contact_sanitizer.protection.keyring import LOOKUP_BYTES, Key, Keyring, KeyStatus, LookupKeys, new_key
 
@@ -124,8 +124,13 @@ class KmsKeyStore:
 
     def _read(self) -> _Stored:
         with told(_store_fault):
-            answer = self.s3.get_object(Bucket=self.bucket, Key=self.place)
-            content = answer["Body"].read(_LARGEST_OBJECT + 1)
+            try:
+                answer = self.s3.get_object(Bucket=self.bucket, Key=self.place)
+                content = answer["Body"].read(_LARGEST_OBJECT + 1)
+            except ClientError as error:
+                if is_absent(self.s3, self.bucket, self.place, error):
+                    raise _missing() from None
+                raise
         try:
             document = json.loads(content)
             _check_format(document, self.wrapper.tenant)
@@ -217,6 +222,10 @@ def _check_format(document: Mapping[str, Any], tenant: str) -> None:
         raise ValueError
 
 
+def _missing() -> KeyringError:
+    return KeyringError("keyring_missing", "there is no keyring")
+
+
 def _damaged() -> KeyringError:
     return KeyringError("keyring_damaged", "the keyring is not in its format")
 
@@ -230,8 +239,6 @@ def _kms_fault(fault: Fault) -> KeyringError:
 
 
 def _store_fault(fault: Fault) -> KeyringError:
-    if fault is Fault.ABSENT:
-        return KeyringError("keyring_missing", "there is no keyring")
     if fault is Fault.DENIED:
         return KeyringError("keyring_denied", "the bucket refuses to show the keyring")
     return KeyringError("keyring_unavailable", "the keyring cannot be reached; try again")

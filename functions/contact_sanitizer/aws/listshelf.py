@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 
 from contact_sanitizer.aws.faults import Fault, fault_of, told
 from contact_sanitizer.aws.listparts import PartsFile, Place, list_fault
-from contact_sanitizer.aws.objects import encrypted, written_if_absent
+from contact_sanitizer.aws.objects import encrypted, is_absent, written_if_absent
 from contact_sanitizer.aws.uploads import S3Upload
 from contact_sanitizer.errors import IntakeError, OutputError
 from contact_sanitizer.listid import ListId
@@ -69,7 +69,7 @@ class S3ListShelf:
                 answer = self.s3.get_object(Bucket=self.bucket, Key=self.key_of(list_id, MANIFEST))
                 return answer["Body"].read()
             except ClientError as error:
-                if fault_of(error) is Fault.ABSENT:
+                if is_absent(self.s3, self.bucket, self.key_of(list_id, MANIFEST), error):
                     return None
                 raise
 

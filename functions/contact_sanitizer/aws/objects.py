@@ -75,7 +75,7 @@ class S3Objects:
             try:
                 return self.s3.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
             except ClientError as error:
-                if _is_no_key(error):
+                if is_absent(self.s3, self.bucket, self.prefix + key, error):
                     return None
                 raise
 
@@ -129,6 +129,16 @@ def _is_taken(error: ClientError) -> bool:
     return error.response.get("Error", {}).get("Code") in {"412", "PreconditionFailed"}
 
 
-def _is_no_key(error: ClientError) -> bool:
-    # a bucket that is gone is no bucket without the object
-    return error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey"}
+def is_absent(s3: S3Client, bucket: str, key: str, error: ClientError) -> bool:
+    """Whether reading a key failed because nothing is there; a bucket that is gone is no empty bucket.
+
+    To somebody who may not list all of a bucket S3 says 403 of what is not there. Where they may list this
+    key's prefix, that tells it apart from what they may not read.
+    """
+    if fault_of(error) is not Fault.DENIED:
+        return error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey"}
+    try:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    except ClientError:
+        return False
+    return not any(entry["Key"] == key for entry in listed.get("Contents", []))

@@ -45,7 +45,7 @@ class S3Upload:
         """The object, in that version or its present one.
 
         Raises `IntakeError`: `object_missing` (or deleted meanwhile), `object_unreadable` (no right to it, or
-        to the key that it is encrypted under; or S3 does not answer), `file_empty`.
+        to the key that it is encrypted under; or no answer), `file_empty`.
         """
         which = {"VersionId": version} if version else {}
         try:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from contact_sanitizer.aws.deadletters import SqsDeadLetters
     from contact_sanitizer.aws.keystore import KmsKeyStore
     from contact_sanitizer.aws.listshelf import S3ListShelf
-    from contact_sanitizer.ports import DeliveryShelf, TenantRegistry
+    from contact_sanitizer.aws.registry import DynamoRegistry
+    from contact_sanitizer.ports import DeliveryShelf
 
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_\-]{0,31}\Z")
 _LONG_NUMBER: Final = re.compile(r"\d{7}")
@@ -67,7 +68,7 @@ class StackWorld:
         return KmsKeyStore(self.clients.s3, self.settings.clean, place, self.settings.data_key, wrapper)
 
     @cached_property
-    def registry(self) -> TenantRegistry:
+    def registry(self) -> DynamoRegistry:
         """The tenant's consents and suppressions."""
         from contact_sanitizer.aws.registry import DynamoRegistry  # noqa: PLC0415 - needs the engine
 
@@ -128,7 +129,8 @@ class StackWorld:
         return True
 
     def make_tenant(self, now: datetime, randomness: Callable[[int], bytes]) -> None:
-        """Give the tenant its keys, where it has none; everything else begins empty by itself."""
+        """Give the tenant its registry and then its keys, by which it counts as made; what is there stays."""
+        self.registry.create()
         try:
             self.keys.create(self.tenant, now, randomness)
         except KeyringError as error:
@@ -137,7 +139,10 @@ class StackWorld:
                 raise
 
     def close(self) -> None:
-        """Nothing is held open but connections, which the next call uses again."""
+        """Let go of the registry's readers; connections stay, and the next call uses them again."""
+        if "registry" in self.__dict__:
+            self.registry.close()
+            del self.__dict__["registry"]
 
 
 def directory_of(settings: StackSettings, clients: Clients) -> Directory:
