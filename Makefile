@@ -66,11 +66,11 @@ check-cloud: $(READY) $(CLOUD)/.ready $(CHECKOV)/.ready
 	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml $(TEMPLATES:%=--file %)
 
 $(CLOUD)/.ready: infra/tools/pyproject.toml infra/tools/uv.lock $(READY)
-	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(CLOUD) $(BIN)/uv sync --quiet --frozen --project infra/tools --group deploy
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(CLOUD) $(BIN)/uv sync --quiet --frozen --compile-bytecode --project infra/tools --group deploy
 	@touch $@
 
 $(CHECKOV)/.ready: infra/tools/pyproject.toml infra/tools/uv.lock $(READY)
-	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(CHECKOV) $(BIN)/uv sync --quiet --frozen --project infra/tools --group policy
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(CHECKOV) $(BIN)/uv sync --quiet --frozen --compile-bytecode --project infra/tools --group policy
 	@touch $@
 
 build: $(CLOUD)/.ready

@@ -92,7 +92,7 @@ def prune(name: str, target: Path) -> None:
         *target.glob("pyarrow/libarrow_python*.so"),
         *target.glob("pyarrow/libarrow_python*.so.*.*.*"),
     ]:
-        # a wheel holds no links: the loader asks for the name with one number, the others are copies of it
+        # a wheel holds no links: the loader asks for the name with one number, the others are copies
         copy.unlink()
 
 
@@ -101,9 +101,8 @@ def compile_all(target: Path) -> None:
     if not sys.version.startswith("3.13."):
         sys.exit("bytecode for Python 3.13 needs Python 3.13: put it first on PATH")
     mode = PycInvalidationMode.UNCHECKED_HASH
-    if not compileall.compile_dir(
-        target, quiet=1, invalidation_mode=mode, stripdir=str(target), workers=os.cpu_count() or 1
-    ):
+    workers, strip = os.cpu_count() or 1, str(target)
+    if not compileall.compile_dir(target, quiet=1, invalidation_mode=mode, stripdir=strip, workers=workers):
         sys.exit("a module does not compile")
 
 

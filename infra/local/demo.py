@@ -1,7 +1,7 @@
 """The application on an emulator of AWS, used as its people would: `make cloud-demo`.
 
-An operator puts a policy, consents and a blocklist; an uploader asks for a form and sends the sample list
-and sees what became of it; nobody does anything in between.
+An operator puts a policy, consents and a blocklist; an uploader asks for a form, sends the sample list with
+it and sees what became of it; nobody does anything in between.
 """
 
 from __future__ import annotations
