@@ -68,8 +68,11 @@ class DelimitedReader:
         start = 0 if layout.header is None else self._records.found[layout.header].end
         self._queue, self._head = [self._head[start:]], b""
         numbering = BatchNumbering(1 if layout.header is None else 2, layout.bound, self._limits)
-        for block in self._blocks(numbering):
-            yield self._parse(block, layout, numbering)
+        blocks = self._blocks(numbering)
+        while (block := next(blocks, None)) is not None:
+            batch = self._parse(block, layout, numbering)
+            del block
+            yield batch
 
     def _read_head(self, wishes: Sequence[ColumnWish]) -> tuple[bytes, ChosenRecords]:
         head, ended = self._read_to(_SAMPLE_BYTES)
@@ -111,13 +114,16 @@ class DelimitedReader:
             cut = cut_records(prepared, byte)
             swallowed = find_swallowed(prepared, byte, cut)
             sound = find_overlong(prepared, byte, swallowed)
-            if sound:
-                yield _Block(memoryview(prepared)[:sound], byte, cut.quoted)
+            tail = prepared[cut.end :]
+            ready = [_Block(memoryview(prepared)[:sound], byte, cut.quoted)] if sound else []
+            # handed out for good: while a batch is worked on, its text takes no memory
+            del window, prepared
+            if ready:
+                yield ready.pop()
             if sound == swallowed < cut.end:
                 raise quote_unterminated(numbering.next_record)
             if sound < cut.end:
                 raise cell_too_long(numbering.next_record)
-            tail = prepared[cut.end :]
             if ended and tail:
                 raise quote_unterminated(numbering.next_record)
             refuse_endless(tail, byte, numbering.next_record)
