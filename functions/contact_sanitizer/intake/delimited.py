@@ -66,7 +66,7 @@ class DelimitedReader:
     def batches(self, layout: Layout) -> Iterator[CellBatch]:
         """Every record after the header, in order."""
         start = 0 if layout.header is None else self._records.found[layout.header].end
-        self._queue, self._head = [self._head[start:]], b""
+        self._queue, self._head = [memoryview(self._head)[start:]], b""
         numbering = BatchNumbering(1 if layout.header is None else 2, layout.bound, self._limits)
         blocks = self._blocks(numbering)
         while (block := next(blocks, None)) is not None:
@@ -74,29 +74,30 @@ class DelimitedReader:
             del block
             yield batch
 
-    def _read_head(self, wishes: Sequence[ColumnWish]) -> tuple[bytes, ChosenRecords]:
+    def _read_head(self, wishes: Sequence[ColumnWish]) -> tuple[Piece, ChosenRecords]:
         head, ended = self._read_to(_SAMPLE_BYTES)
         size = _SAMPLE_BYTES
         while True:
             whole = ended and size >= len(head)
-            chosen = choose_records(head[:size], wishes, ended=whole)
+            beginning = bytes(head[:size])
+            chosen = choose_records(beginning, wishes, ended=whole)
             if chosen.speaks or whole or size > HARD_RECORD_BYTES:
                 break
-            self._refuse_endless_head(head[:size])
+            self._refuse_endless_head(beginning)
             size *= 2
             if not ended:
                 more, ended = self._read_to(size - len(head))
-                head += more
-        if head.strip() and not chosen.found:
+                head = b"".join((head, more))
+        if not chosen.found and bytes(head).strip():
             raise quote_unterminated(1)
         return head, chosen
 
-    def _read_to(self, size: int) -> tuple[bytes, bool]:
+    def _read_to(self, size: int) -> tuple[Piece, bool]:
         parts: list[Piece] = []
         while size > 0 and (block := self._text.read()):
             parts.append(block)
             size -= len(block)
-        return b"".join(parts), size > 0
+        return parts[0] if len(parts) == 1 else b"".join(parts), size > 0
 
     def _refuse_endless_head(self, head: bytes) -> None:
         if b"\n" not in head and b"\r" not in head:
