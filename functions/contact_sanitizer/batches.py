@@ -130,6 +130,7 @@ class Judge:
             late = late or any(self._kept_before(subjects) for subjects in said)
             if not late:
                 yield self._judge(prepared)
+            del prepared
         if late:
             raise LateRefusal
 

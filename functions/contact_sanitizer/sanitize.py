@@ -100,6 +100,8 @@ def _make(upload: ListSource, job: Job, tools: Tools, sink: ListSink, refusals: 
             tools.parts.keep(settled)
             tally.count(settled)
             _write(settled, files, tools)
+            # one batch after the other in memory: here and in the generators behind, what is done with goes
+            del settled
         with tools.meter("finish"):
             outputs = files.finish()
         return _manifest(job, tools, file, digest, screening.standing, tally, outputs)
@@ -133,6 +135,7 @@ def _read(file: ListFile, tools: Tools) -> Iterator[CellBatch]:
         if batch is None:
             return
         yield batch
+        del batch
 
 
 def _write(settled: Settled, files: ListFiles, tools: Tools) -> None:

@@ -66,34 +66,38 @@ class DelimitedReader:
     def batches(self, layout: Layout) -> Iterator[CellBatch]:
         """Every record after the header, in order."""
         start = 0 if layout.header is None else self._records.found[layout.header].end
-        self._queue, self._head = [self._head[start:]], b""
+        self._queue, self._head = [memoryview(self._head)[start:]], b""
         numbering = BatchNumbering(1 if layout.header is None else 2, layout.bound, self._limits)
-        for block in self._blocks(numbering):
-            yield self._parse(block, layout, numbering)
+        blocks = self._blocks(numbering)
+        while (block := next(blocks, None)) is not None:
+            batch = self._parse(block, layout, numbering)
+            del block
+            yield batch
 
-    def _read_head(self, wishes: Sequence[ColumnWish]) -> tuple[bytes, ChosenRecords]:
+    def _read_head(self, wishes: Sequence[ColumnWish]) -> tuple[Piece, ChosenRecords]:
         head, ended = self._read_to(_SAMPLE_BYTES)
         size = _SAMPLE_BYTES
         while True:
             whole = ended and size >= len(head)
-            chosen = choose_records(head[:size], wishes, ended=whole)
+            beginning = bytes(head[:size])
+            chosen = choose_records(beginning, wishes, ended=whole)
             if chosen.speaks or whole or size > HARD_RECORD_BYTES:
                 break
-            self._refuse_endless_head(head[:size])
+            self._refuse_endless_head(beginning)
             size *= 2
             if not ended:
                 more, ended = self._read_to(size - len(head))
-                head += more
-        if head.strip() and not chosen.found:
+                head = b"".join((head, more))
+        if not chosen.found and bytes(head).strip():
             raise quote_unterminated(1)
         return head, chosen
 
-    def _read_to(self, size: int) -> tuple[bytes, bool]:
+    def _read_to(self, size: int) -> tuple[Piece, bool]:
         parts: list[Piece] = []
         while size > 0 and (block := self._text.read()):
             parts.append(block)
             size -= len(block)
-        return b"".join(parts), size > 0
+        return parts[0] if len(parts) == 1 else b"".join(parts), size > 0
 
     def _refuse_endless_head(self, head: bytes) -> None:
         if b"\n" not in head and b"\r" not in head:
@@ -111,13 +115,16 @@ class DelimitedReader:
             cut = cut_records(prepared, byte)
             swallowed = find_swallowed(prepared, byte, cut)
             sound = find_overlong(prepared, byte, swallowed)
-            if sound:
-                yield _Block(memoryview(prepared)[:sound], byte, cut.quoted)
+            tail = prepared[cut.end :]
+            ready = [_Block(memoryview(prepared)[:sound], byte, cut.quoted)] if sound else []
+            # handed out for good: while a batch is worked on, its text takes no memory
+            del window, prepared
+            if ready:
+                yield ready.pop()
             if sound == swallowed < cut.end:
                 raise quote_unterminated(numbering.next_record)
             if sound < cut.end:
                 raise cell_too_long(numbering.next_record)
-            tail = prepared[cut.end :]
             if ended and tail:
                 raise quote_unterminated(numbering.next_record)
             refuse_endless(tail, byte, numbering.next_record)
@@ -187,7 +194,11 @@ def _parse_block(block: _Block, width: int, wanted: Sequence[int]) -> _Parsed:
         pa.BufferReader(pa.py_buffer(body)),
         csv.ReadOptions(use_threads=False, block_size=len(body) + 1, column_names=names),
         csv.ParseOptions(
-            delimiter=block.byte.decode(), newlines_in_values=block.quoted, invalid_row_handler=note
+            delimiter=block.byte.decode(),
+            # where no quote can open, a parser that does not know of quotes is faster
+            quote_char='"' if block.quoted else False,
+            newlines_in_values=block.quoted,
+            invalid_row_handler=note,
         ),
         csv.ConvertOptions(
             column_types={str(index): pa.string() for index in wanted},

@@ -61,7 +61,7 @@ class TextStream:
         self._pending = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._ended = False
-        self._peeked = b""
+        self._peeked: Piece = b""
         self._ahead: Piece = b""
         first = self._fill(max(block_bytes, HEAD_BYTES))
         self.encoding = "ascii"
@@ -80,9 +80,9 @@ class TextStream:
             if text := self._decode(block, final=self._ended):
                 return text
 
-    def peek(self) -> bytes:
+    def peek(self) -> Piece:
         """The next block, which `read` will give again."""
-        self._peeked = self._peeked or bytes(self.read())
+        self._peeked = self._peeked or self.read()
         return self._peeked
 
     def _fill(self, size: int) -> bytes:

@@ -19,6 +19,7 @@ from contact_sanitizer.intake.limits import HARD_RECORD_BYTES, Limits
 from contact_sanitizer.intake.records import is_blank
 
 _ARRAY = re.compile(rb"\[\s*[{\[]")
+_MAY_BE_JSON = re.compile(rb"\s*[\[{]")
 _OBJECT = re.compile(rb"\{\s*[\"}]")
 _SPACE = " \t\r\n"
 _SAMPLE_BYTES = 256 << 10
@@ -26,9 +27,11 @@ _SAMPLE_BYTES = 256 << 10
 Row = Mapping[str, str]
 
 
-def is_json_lines(head: bytes) -> bool:
+def is_json_lines(head: Piece) -> bool:
     """Whether text begins with JSON objects, one a line. Raises `format_unsupported` for other JSON."""
-    start = head.lstrip()
+    if not _MAY_BE_JSON.match(head):
+        return False
+    start = bytes(head).lstrip()
     if _ARRAY.match(start):
         raise IntakeError("format_unsupported", "this is one JSON array: write one JSON object a line")
     if not _OBJECT.match(start):

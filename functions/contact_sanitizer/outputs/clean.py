@@ -51,12 +51,14 @@ def _framed(tokens: Lead, before: bytes, after: bytes = b"") -> pa.StringArray:
     if isinstance(tokens, pa.Array):
         return pc.binary_join_element_wise(before.decode(), tokens, after.decode(), "")
     count, chars = tokens.shape
-    width = len(before) + chars + len(after)
-    framed = np.empty((count, width), np.uint8)
-    framed[:, : len(before)] = np.frombuffer(before, np.uint8)
-    framed[:, len(before) : len(before) + chars] = tokens
-    framed[:, len(before) + chars :] = np.frombuffer(after, np.uint8)
-    offsets = np.arange(count + 1, dtype=np.int32) * width
+    # NumPy moves items faster than rows of bytes, and fills a column faster than the edge of a matrix.
+    frame = np.dtype([("before", "u1", len(before)), ("cell", f"V{chars}"), ("after", "u1", len(after))])
+    framed = np.empty(count, frame)
+    framed["cell"] = np.ascontiguousarray(tokens).view(f"V{chars}").ravel()
+    for edge, text in (("before", before), ("after", after)):
+        for place, byte in enumerate(text):
+            framed[edge][:, place] = byte
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(frame.itemsize)
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(framed))
 
 

@@ -25,7 +25,7 @@ def _table(characters: bytes) -> NDArray[np.bool_]:
 
 # 0xEF leads the UTF-8 of the full-width forms; the regular expression then looks closely.
 _SUSPECT_START: Final = _table(b"=+-@\t\r\n\xef")
-_STRUCTURE: Final = _table(b',"\r\n')
+_STRUCTURE: Final = (b",", b'"', b"\r", b"\n")
 
 
 def bytes_of(cells: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
@@ -48,8 +48,9 @@ def defuse(cells: pa.StringArray) -> pa.StringArray:
 
 def quote(cells: pa.StringArray) -> pa.StringArray:
     """The same cells as RFC 4180 fields: in quotes only where they hold a delimiter, quote or line end."""
-    flat, _ = bytes_of(cells)
-    if not _STRUCTURE[flat].any():
+    # looking for one byte at a time is many times as fast as looking each byte up
+    content = bytes_of(cells)[0].tobytes()
+    if not any(mark in content for mark in _STRUCTURE):
         return cells
     needs: Any = pc.match_substring_regex(cells, '[,"\r\n]')
     quoted = pc.binary_join_element_wise('"', pc.replace_substring(cells, '"', '""'), '"', "")

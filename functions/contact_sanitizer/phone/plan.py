@@ -43,6 +43,9 @@ ROOT = 0
 SYMBOLS = 16
 TABLE_PATH = Path(__file__).with_name("plan.bin")
 MAGIC = b"CSPLAN1\n"
+# Looking a member up costs a tenth of asking its class, and a plan has a thousand verdicts.
+_KINDS = {int(kind): kind for kind in NumberKind}
+_REASONS = {int(reason): reason for reason in Reason}
 _REBUILD = "run python -m contact_sanitizer.phone.compile"
 
 
@@ -244,7 +247,7 @@ def _walkable(table: NDArray[np.uint16]) -> array[int]:
 
 def _verdict(label: tuple[int, int, int], regions: tuple[str, ...]) -> PlanVerdict:
     kind, region, reason = label
-    return PlanVerdict(NumberKind(kind), regions[region], Reason(reason))
+    return PlanVerdict(_KINDS[kind], regions[region], _REASONS[reason])
 
 
 def _columns(

@@ -6,6 +6,7 @@ carrier code, two ways abroad) is not decided here; the per-row path is its defi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -238,20 +239,20 @@ class _Heads:
         self._trunk_digits = np.zeros(_HEADS, dtype=np.int64)
         self._one_digit_trunks = np.ones(_HEADS, dtype=np.bool_)
         self._aliased = np.zeros(_HEADS, dtype=np.bool_)
-        for head in range(_HEADS):
-            self._fill(plan, head, plan.country_code(f"{head:03d}"))
+        for country_code, region in plan.country_codes.items():
+            self._fill(str(country_code), _trunks(plan, region))
 
-    def _fill(self, plan: Plan, head: int, country_code: int) -> None:
-        if not country_code:
-            return
-        code = str(country_code)
-        self._code_bits[head] = 8 * len(code)
-        self._codes[head] = int.from_bytes(code.encode(), "little")
-        self._masks[head] = (1 << 8 * len(code)) - 1
-        self._aliased[head] = code in _ALIASED
-        for trunk in _trunks(plan, plan.country_codes[country_code]):
-            self._trunk_digits[head] |= 1 << int(trunk[0])
-            self._one_digit_trunks[head] &= len(trunk) == 1
+    def _fill(self, code: str, trunks: Sequence[str]) -> None:
+        """Set all heads that begin with a country code; none begins with two."""
+        first = int(code.ljust(_SHORTEST_HEAD, "0"))
+        heads = slice(first, first + 10 ** (_SHORTEST_HEAD - len(code)))
+        self._code_bits[heads] = 8 * len(code)
+        self._codes[heads] = int.from_bytes(code.encode(), "little")
+        self._masks[heads] = (1 << 8 * len(code)) - 1
+        self._aliased[heads] = code in _ALIASED
+        for trunk in trunks:
+            self._trunk_digits[heads] |= 1 << int(trunk[0])
+            self._one_digit_trunks[heads] &= len(trunk) == 1
 
     def may_read_otherwise(self, digits: Lanes, walk: PlanWalk) -> Flags:
         """True where the per-row path may have a reading beside the digits themselves."""

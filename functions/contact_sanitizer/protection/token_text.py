@@ -26,7 +26,7 @@ _TEXT = np.dtype([("mark", "V3"), ("body", "V8", _SEXTETS), ("end", "V2")])
 _WIRE = np.dtype([("body", "V6", _SEXTETS), ("end", "u1")])
 _PADDED = np.dtype([("bytes", "V6"), ("rest", "V2")])
 _NO_PAIR = 0xFFFF
-_TWELVE = np.uint64(0x0FFF)
+_TWELVE, _LOW_12, _LOW_24 = np.uint64(0x0FFF), np.uint64(0x00000FFF00000FFF), np.uint64(0xFFFFFF)
 _NOT_TWELVE = np.uint64(0xF000F000F000F000)
 
 
@@ -34,10 +34,11 @@ def write_tokens(wires: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The text of each wire form (n, 37), ASCII, shape (n, 53)."""
     text = np.empty(len(wires), _TEXT)
     text["mark"] = np.void(TOKEN_MARK.encode())
-    records = np.ascontiguousarray(wires).view(_WIRE).ravel()
+    wires = np.ascontiguousarray(wires)
+    records = wires.view(_WIRE).ravel()
     for start in range(0, len(wires), _SLAB_ROWS):
         slab = slice(start, start + _SLAB_ROWS)
-        text["body"][slab] = _encode(records["body"][slab])
+        text["body"][slab] = _encode(wires[slab])
         text["end"][slab] = _PAIRS.take(records["end"][slab].astype(np.intp) << 4).view("V2")
     return text.view(np.uint8).reshape(-1, TOKEN_CHARS)
 
@@ -54,15 +55,25 @@ def read_tokens(tokens: Sequence[str] | pa.StringArray) -> NDArray[np.uint8]:
     return wires
 
 
-def _encode(body: NDArray[np.void]) -> NDArray[np.void]:
-    padded = np.zeros(body.shape, _PADDED)
-    padded["bytes"] = body
-    bits = padded.view(">u8").astype(np.uint64) >> np.uint64(16)
-    # The first 12 bits go to the lowest lane, which little-endian memory holds first.
-    lanes = bits >> np.uint64(36)
-    for shift, lane in ((24, 16), (12, 32), (0, 48)):
-        lanes |= ((bits >> np.uint64(shift)) & _TWELVE) << np.uint64(lane)
+def _encode(wires: NDArray[np.uint8]) -> NDArray[np.void]:
+    """The first 48 characters of each wire form (n, 37), in eights, shape (n, 6)."""
+    rows = len(wires)
+    bits = np.empty((rows, _SEXTETS), np.uint64)
+    # Words of eight bytes whose last six are wanted; before the first six there is nothing to read.
+    bits[:, 0] = np.ndarray(rows, ">u8", wires, 0, (WIRE_BYTES,)) >> np.uint64(16)
+    bits[:, 1:] = np.ndarray((rows, _SEXTETS - 1), ">u8", wires, 4, (WIRE_BYTES, 6))
+    lanes = _apart(_apart(bits, 24, 32, _LOW_24), 12, 16, _LOW_12)
     return _PAIRS.take(lanes.astype("<u8", copy=False).view("<u2"), mode="clip").view("V8")
+
+
+def _apart(bits: NDArray[np.uint64], width: int, lane: int, low: np.uint64) -> NDArray[np.uint64]:
+    """Two neighbours of `width` bits each moved to a lane of `lane` bits each, the first to the lower one.
+
+    Little-endian memory then holds the first one first. `low`: the bits of the second neighbours.
+    """
+    lanes = (bits >> np.uint64(width)) & low
+    lanes |= (bits & low) << np.uint64(lane)
+    return lanes
 
 
 def _decode(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
