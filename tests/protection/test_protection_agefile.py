@@ -58,7 +58,9 @@ def test_what_was_given_up_does_not_open() -> None:
         pyrage.decrypt(bytes(out), [IDENTITY])
 
 
-@pytest.mark.parametrize("text", ["", "age1", "x" * 62, str(IDENTITY), "ssh-ed25519 AAAA", "age1" + "q" * 58])
+@pytest.mark.parametrize(
+    "text", ["", "age1", "x" * 62, str(IDENTITY), "ssh-ed25519 AAAA", "age1" + "q" * 58], ids=len
+)
 def test_what_is_no_recipient_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(KeyringError, match="recipient_invalid") as raised:
         checked_recipient(text)
