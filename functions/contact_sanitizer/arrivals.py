@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from contact_sanitizer.errors import RequestError
 from contact_sanitizer.receiving import Arrival
+
+_SOURCE: Final = "aws.s3"
+_CREATED: Final = "Object Created"
 
 
 def arrivals_in(body: str) -> list[Arrival]:
@@ -28,9 +31,22 @@ def arrivals_in(body: str) -> list[Arrival]:
         raise RequestError("message_invalid", "a message of the queue cannot be understood") from None
 
 
+def message_of(arrival: Arrival) -> str:
+    """A message that tells an arrival again, as EventBridge does."""
+    stated = {
+        "key": arrival.key,
+        "version-id": arrival.version,
+        "etag": arrival.etag,
+        "sequencer": arrival.sequencer,
+    }
+    at = datetime.fromtimestamp(arrival.at / 1000, UTC).isoformat()
+    detail = {"bucket": {"name": arrival.bucket}, "object": stated}
+    return json.dumps({"source": _SOURCE, "detail-type": _CREATED, "time": at, "detail": detail})
+
+
 def _told(message: Mapping[str, Any]) -> Arrival:
     """An event of EventBridge: its keys are plain."""
-    if message["source"] != "aws.s3" or message["detail-type"] != "Object Created":
+    if message["source"] != _SOURCE or message["detail-type"] != _CREATED:
         raise ValueError
     detail = message["detail"]
     return _arrival(detail["bucket"]["name"], detail["object"]["key"], detail["object"], message["time"])

@@ -10,16 +10,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from contact_sanitizer.intake.consentcells import ConsentCell
 from contact_sanitizer.policy_words import Action, Evidence
-from contact_sanitizer.screening.evidence import weigh
 from contact_sanitizer.screening.rule import DAY, Rule, name_of
-from contact_sanitizer.screening.verdict import Drop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: How `hash_as` says that hashes are made under the tenant's own key.
 KEYED = "keyed"
@@ -50,6 +48,13 @@ class Use:
         """
         if self.evidence is Evidence.REGISTRY:
             return registry
+        # Whoever only shows which lists there are starts without the engine.
+        import numpy as np  # noqa: PLC0415 - as said above
+
+        from contact_sanitizer.intake.consentcells import ConsentCell  # noqa: PLC0415 - as above
+        from contact_sanitizer.screening.evidence import weigh  # noqa: PLC0415 - as above
+        from contact_sanitizer.screening.verdict import Drop  # noqa: PLC0415 - as above
+
         stands = self.agreed_until is None or now < self.agreed_until
         cells = np.full(len(registry), ConsentCell.YES if stands else ConsentCell.EXPIRED, np.uint8)
         bits = weigh(registry, cells, self.evidence)

@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws", *DOORS},
     # Functions that only hand out forms and states start without the engine, so without the workspace too.
     "handlers": FOUNDATION
-    | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "announcing", "workspace", "aws", "handlers"},
+    | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "announcing", "parts", "workspace", "aws", "handlers"},
     "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "workspace", "cli"},
 }
 NO_STEP_MAY_USE = {"os.environ", "time", "random", "secrets", "socket", "boto3", "botocore", "urllib.request"}

@@ -10,10 +10,13 @@ from cloudworld import CLEAN, UPLOADS
 from contact_sanitizer.aws.world import StackWorld
 from contact_sanitizer.errors import KeyringError, RegistryError
 from contact_sanitizer.handlers import sanitize as module
+from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.lists import handler as lists
 from contact_sanitizer.handlers.request_upload import handler as request_upload
 from contact_sanitizer.handlers.sanitize import handler as sanitize
 from contact_sanitizer.handlers.show_upload import handler as show_upload
+from contact_sanitizer.intake import formats
+from contact_sanitizer.job import Paused
 from contact_sanitizer.policy_text import DEFAULT_POLICY
 from contact_sanitizer.uploading import UploadState
 from functiondesk import FunctionDesk
@@ -238,3 +241,44 @@ def io_source(content: bytes) -> Any:
 
 def test_states_only_move_forward() -> None:
     assert [state for state in UploadState if state.is_final] == [UploadState.MADE, UploadState.REFUSED]
+
+
+def test_a_list_that_runs_out_of_time_tells_itself_again_and_comes_to_the_same_bytes(
+    desk: FunctionDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = formats.ReadOptions.__init__
+
+    def small(self: formats.ReadOptions, *args: object, **kwargs: object) -> None:
+        whole(self, *args, **{"batch_bytes": 2_000, **kwargs})  # type: ignore[arg-type] # the one option more
+
+    monkeypatch.setattr(formats.ReadOptions, "__init__", small)
+    queue = desk.cloud.clients.sqs.create_queue(QueueName="own")["QueueUrl"]
+    monkeypatch.setenv("CS_SANITIZE_QUEUE", queue)
+    stage.settings.cache_clear()
+    rows = b"phone\n" + b"".join(b"138%08d\n" % (number * 7919) for number in range(600))
+    upload_id, message = uploaded(desk, rows)
+    told, turns = json.dumps(message), 0
+    while state(desk, upload_id)[0] != "made":
+        # So little is left that each turn makes one part.
+        assert desk.deliver(sanitize, told, left=30_000) == []
+        turns += 1
+        for received in desk.cloud.clients.sqs.receive_message(QueueUrl=queue).get("Messages", []):
+            told = received["Body"]
+            desk.cloud.clients.sqs.delete_message(QueueUrl=queue, ReceiptHandle=received["ReceiptHandle"])
+    assert 2 < turns < 10
+    assert desk.cloud.clients.s3.list_objects_v2(Bucket=CLEAN, Prefix="work/")["KeyCount"] == 0
+    list_id = desk.call(show_upload, f"GET /uploads/{upload_id}").document["list_id"]
+    manifest, _ = desk.workspace.sanitize(io_source(rows), desk.world.policies.get("default"))
+    assert desk.clean(list_id, "rejects.csv") == desk.clean(manifest.list_id, "rejects.csv")
+    assert len(desk.said("list.started")) == 2
+
+
+def test_without_a_queue_of_its_own_a_paused_list_comes_back(
+    desk: FunctionDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pause(*_: object) -> None:
+        raise Paused
+
+    _, message = uploaded(desk)
+    monkeypatch.setattr(module, "_make", pause)
+    assert desk.deliver(sanitize, message) == ["0"]

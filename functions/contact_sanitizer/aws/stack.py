@@ -42,6 +42,7 @@ _VARIABLES: Final = {
     "data_key": "CS_DATA_KEY",
     "keyring_key": "CS_KEYRING_KEY",
     "seal_key": "CS_SEAL_KEY",
+    "sanitize_queue": "CS_SANITIZE_QUEUE",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from contact_sanitizer.access import STACK, Directory
@@ -84,9 +85,17 @@ class StackWorld:
             raise HomeError("stack_unavailable", "the list is not in this stack")
         return shelf
 
-    def deliveries(self, out: str | None) -> DeliveryShelf:  # noqa: ARG002 - as declared
-        """Refused: a stack delivers through its API."""
-        raise HomeError("stack_unavailable", "deliveries of a stack are not to be had here")
+    def deliveries(self, out: str | None) -> DeliveryShelf:
+        """Deliveries into the bucket, for links; with `out` to that file of this machine as well."""
+        from contact_sanitizer.aws.deliveries import S3Deliveries  # noqa: PLC0415 - needs the engine
+
+        store = self.clients.s3, self.settings.clean, self.delivery_prefix, self.settings.data_key
+        return S3Deliveries(*store, Path(out).absolute() if out else None)
+
+    @property
+    def delivery_prefix(self) -> str:
+        """Where deliveries lie in the bucket for clean lists."""
+        return f"deliveries/{self.tenant}/"
 
     @cached_property
     def policies(self) -> PolicyShelf:

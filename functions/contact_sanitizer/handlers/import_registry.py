@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from contact_sanitizer.handlers.journal import Counted, count
-from contact_sanitizer.handlers.queue import Door, function_of
+from contact_sanitizer.handlers.queue import Door, Left, function_of
 from contact_sanitizer.handlers.stage import Call
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.policyshelf import DEFAULT
@@ -16,7 +16,7 @@ from contact_sanitizer.uploading import IMPORT, Upload
 from contact_sanitizer.workspace import Workspace
 
 
-def _receive(arrival: Arrival, call: Call, reception: Reception) -> Upload:
+def _receive(arrival: Arrival, call: Call, reception: Reception, _left: Left) -> Upload:
     with call.workspace() as workspace:
         region = call.world.policies.get(DEFAULT).default_region
         return receive_register(arrival, reception, partial(_take, workspace, region))

@@ -51,6 +51,7 @@ class Said(StrEnum):
     REFUSED = "refused"
     RECEIVED = "received"
     POSTPONED = "postponed"
+    PAUSED = "paused"
     UNEXPECTED = "unexpected"
 
 
@@ -65,6 +66,10 @@ class Counted(StrEnum):
     REGISTER_ROWS = "RegisterRows"
     CHOICES_RECORDED = "ChoicesRecorded"
     CHOICES_REFUSED = "ChoicesRefused"
+    DELIVERIES_MADE = "DeliveriesMade"
+    ROWS_DELIVERED = "RowsDelivered"
+    TOKENS_REDEEMED = "TokensRedeemed"
+    TOKENS_REFUSED = "TokensRefused"
     CALLS_DENIED = "CallsDenied"
     CALLS_REFUSED = "CallsRefused"
     MESSAGES_POSTPONED = "MessagesPostponed"

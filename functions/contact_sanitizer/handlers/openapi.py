@@ -7,19 +7,32 @@ import sys
 from typing import Any
 
 from contact_sanitizer import __version__
-from contact_sanitizer.handlers import checkpoint, lists, record_choice, request_upload, show_upload
+from contact_sanitizer.handlers import (
+    checkpoint,
+    deliver,
+    lists,
+    recalls,
+    record_choice,
+    redeem,
+    request_upload,
+    show_upload,
+)
 from contact_sanitizer.handlers.api import PROBLEM, Problem, resolver_of
 
-_SUMMARY = """Upload contact lists, record consents and opt-outs, see what was made.
+_SUMMARY = """Upload contact lists, record consents and opt-outs, see what was made, fetch and redeem.
 
 Calls are signed with AWS Signature Version 4 for the service `execute-api`. Phones travel in bodies alone."""
 
 
 def document() -> str:
     """The OpenAPI document, as JSON that differs only where the API does."""
-    app = resolver_of(
-        request_upload.router, show_upload.router, lists.router, record_choice.router, checkpoint.router
-    )
+    functions = (request_upload, show_upload, lists, record_choice, deliver, recalls, redeem, checkpoint)
+    routers = [function.router for function in functions]
+    # Routes know one set of routes that they are in: afterwards it is their function's again.
+    owners = [router.api_resolver for router in routers]
+    app = resolver_of(*routers)
+    for router, owner in zip(routers, owners, strict=True):
+        router.api_resolver = owner
     made: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(title="Contact Sanitizer", version=__version__, description=_SUMMARY)
     )

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from contact_sanitizer.arrivals import arrivals_in
+from contact_sanitizer.arrivals import arrivals_in, message_of
 from contact_sanitizer.aws.arrived import S3Arrived
+from contact_sanitizer.aws.faults import Fault, told
 from contact_sanitizer.errors import ContactSanitizerError, RequestError
 from contact_sanitizer.handlers.journal import (
     Counted,
@@ -25,12 +26,16 @@ from contact_sanitizer.handlers.journal import (
     say,
 )
 from contact_sanitizer.handlers.stage import CIRCUMSTANCES, Call, call_of
+from contact_sanitizer.job import Paused
 from contact_sanitizer.receiving import Arrival, Reception, check_area, postpone
 from contact_sanitizer.uploading import Upload, Uploads, UploadState
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Left = Callable[[], int]
+"""How many milliseconds the function may still take."""
 
 Handler = Callable[[dict[str, Any], "LambdaContext"], Any]
 
@@ -47,13 +52,13 @@ class Door:
     """Where one function's arrivals come in.
 
     `area`: the first part of their keys. `kind`: that of their records. `principal`: the function's name in
-    audit events. `receive`: what becomes of one.
+    audit events. `receive`: what becomes of one, told how much time is left.
     """
 
     area: str
     kind: str
     principal: str
-    receive: Callable[[Arrival, Call, Reception], Upload]
+    receive: Callable[[Arrival, Call, Reception, Left], Upload]
 
 
 def function_of(door: Door) -> Handler:
@@ -90,6 +95,19 @@ def _take(body: str, door: Door, context: LambdaContext) -> None:
     raise NotYet from None
 
 
+def _tell_again(arrival: Arrival, call: Call) -> None:
+    """Tell a paused job's arrival anew: by coming back it would use up the times that its faults may take."""
+    queue = call.world.settings.sanitize_queue
+    if not queue:
+        raise NotYet from None
+    with told(_not_sent):
+        call.world.clients.sqs.send_message(QueueUrl=queue, MessageBody=message_of(arrival))
+
+
+def _not_sent(_fault: Fault) -> RequestError:
+    return RequestError("internal", "the queue does not take a message; the old one comes back")
+
+
 def _check_time(context: LambdaContext) -> None:
     if context.get_remaining_time_in_millis() < SHORTEST_MILLISECONDS:
         raise RequestError("time_short", "there is too little time left to begin")
@@ -104,7 +122,11 @@ def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
     try:
         _check_time(context)
         reception = Reception(uploads, arrived, call.announce, CIRCUMSTANCES.clock)
-        upload = door.receive(arrival, call, reception)
+        upload = door.receive(arrival, call, reception, context.get_remaining_time_in_millis)
+    except Paused:
+        say(Said.PAUSED, **ids)
+        _tell_again(arrival, call)
+        return
     except ContactSanitizerError as error:
         say(Said.POSTPONED, code=error.code, **ids)
         raise NotYet from None

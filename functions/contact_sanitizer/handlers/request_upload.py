@@ -40,11 +40,9 @@ def post_upload(wish: Annotated[UploadWish, InBody()]) -> UploadOffer:
     """A presigned form for one file: exactly one key, a size, encryption, and 15 minutes."""
     call = enter(router, _ROLES, "requestUpload")
     world, upload_id, at = call.world, CIRCUMSTANCES.new_id(), CIRCUMSTANCES.clock()
-    settings = world.settings
-    forms = S3Forms(world.clients.s3, settings.uploads, settings.data_key)
-    desk = UploadDesk(
-        world.tenant, world.uploads, world.policies, forms, call.announce, settings.max_upload_bytes
-    )
+    forms = S3Forms(world.clients.s3, world.settings.uploads, world.settings.data_key)
+    largest = world.settings.max_upload_bytes
+    desk = UploadDesk(world.tenant, world.uploads, world.policies, forms, call.announce, largest)
     form = request_upload(desk, upload_id, at, wish.policy)
     count(Counted.UPLOADS_REQUESTED)
     expires = datetime.fromtimestamp(at // 1000 + FORM_SECONDS, UTC)

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any, Final
 
 from contact_sanitizer.handlers.journal import Counted, count
-from contact_sanitizer.handlers.queue import Door, function_of
+from contact_sanitizer.handlers.queue import Door, Left, function_of
 from contact_sanitizer.handlers.stage import Call
 from contact_sanitizer.intake.raw import Source
+from contact_sanitizer.job import Manner
 from contact_sanitizer.listid import ListId
+from contact_sanitizer.parts import ObjectParts
 from contact_sanitizer.policy import Policy
 from contact_sanitizer.receiving import Arrival, Reception, receive_list
 from contact_sanitizer.uploading import UPLOAD, Upload
@@ -20,11 +22,16 @@ from contact_sanitizer.workspace import Workspace
 _COUNTS: Final = ("rows", "kept", "dropped", "rejected")
 
 
-def _receive(arrival: Arrival, call: Call, reception: Reception) -> Upload:
+RESERVE_MILLISECONDS: Final = 90_000
+"""With less time left a list is left to the next turn, after the part that is being made."""
+
+
+def _receive(arrival: Arrival, call: Call, reception: Reception, left: Left) -> Upload:
+    work = call.world.objects(f"work/{call.world.tenant}/")
+    resume = partial(ObjectParts, work, f"{arrival.list_id}/", pause=lambda: left() < RESERVE_MILLISECONDS)
     with call.workspace() as workspace:
-        return receive_list(
-            arrival, reception, call.world.policies, partial(_made, workspace), partial(_make, workspace)
-        )
+        make = partial(_make, workspace, Manner(resume=resume))
+        return receive_list(arrival, reception, call.world.policies, partial(_made, workspace), make)
 
 
 def _made(workspace: Workspace, list_id: ListId) -> Mapping[str, int] | None:
@@ -32,8 +39,10 @@ def _made(workspace: Workspace, list_id: ListId) -> Mapping[str, int] | None:
     return None if manifest is None else _counts(json.loads(manifest)["counts"])
 
 
-def _make(workspace: Workspace, upload: Source, policy: Policy, list_id: ListId) -> Mapping[str, int]:
-    manifest, _ = workspace.sanitize(upload, policy, list_id=list_id)
+def _make(
+    workspace: Workspace, manner: Manner, upload: Source, policy: Policy, list_id: ListId
+) -> Mapping[str, int]:
+    manifest, _ = workspace.sanitize(upload, policy, manner=manner, list_id=list_id)
     count(Counted.LISTS_MADE)
     count(Counted.ROWS_READ, manifest.counts.rows)
     count(Counted.ROWS_KEPT, manifest.counts.kept)

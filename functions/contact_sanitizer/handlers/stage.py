@@ -7,7 +7,7 @@ import time
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from contact_sanitizer.access import Admission, Caller, Role
 from contact_sanitizer.announcing import Announcer, Circumstances
@@ -47,11 +47,12 @@ def clients() -> Clients:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that may go on: who calls, in which world, under which correlation."""
+    """One call that may go on: who calls (`caller`: as it stands in the records), and in which world."""
 
     admission: Admission
     world: StackWorld
     announce: Announcer
+    caller: str = ""
 
     def workspace(self) -> Workspace:
         """The engine's use cases in this world; the stack's default tenant is made where it is missing."""
@@ -59,7 +60,7 @@ class Call:
 
         return Workspace.in_stack(
             self.world,
-            make=self.world.tenant == self.world.settings.default_tenant,
+            make=self.world.tenant == settings().default_tenant,
             clock=CIRCUMSTANCES.clock,
             randomness=CIRCUMSTANCES.randomness,
             principal=self.announce.principal,
@@ -68,15 +69,22 @@ class Call:
 
 def admit(caller: Caller, roles: AbstractSet[Role], operation: str, correlation: ListId) -> Call:
     """The call, where its caller may make it; a refusal is an event and a count."""
-    stack, connections = settings(), clients()
     try:
-        admission = directory_of(stack, connections).admit(caller, roles)
+        admission = directory_of(settings(), clients()).admit(caller, roles)
     except RequestError as error:
-        count(Counted.CALLS_DENIED)
-        nobody = Announcer(audit_of(stack, connections), CIRCUMSTANCES, caller.word, NOBODY, correlation)
-        nobody(Action.ACCESS_DENIED, outcome=Outcome.FAILURE, reason=operation, code=error.code)
-        raise
-    return _call(admission, correlation)
+        if error.code != "not_allowed":
+            raise
+        log = audit_of(settings(), clients())
+        deny(Announcer(log, CIRCUMSTANCES, caller.word, NOBODY, correlation), operation)
+    return _call(admission, correlation, caller.name)
+
+
+def deny(announce: Announcer, operation: str) -> NoReturn:
+    """Refuse a call: an event, a count, and `RequestError` (`not_allowed`)."""
+    count(Counted.CALLS_DENIED)
+    error = RequestError("not_allowed", "this is not for you: ask the operator for a role that may do it")
+    announce(Action.ACCESS_DENIED, outcome=Outcome.FAILURE, reason=operation, code=error.code)
+    raise error
 
 
 def call_of(tenant: str, principal: str, correlation: ListId) -> Call:
@@ -84,7 +92,7 @@ def call_of(tenant: str, principal: str, correlation: ListId) -> Call:
     return _call(Admission(tenant, principal, None), correlation)
 
 
-def _call(admission: Admission, correlation: ListId) -> Call:
+def _call(admission: Admission, correlation: ListId, caller: str = "") -> Call:
     world = StackWorld(settings(), clients(), admission.tenant)
     announce = Announcer(world.audit, CIRCUMSTANCES, admission.word, admission.tenant, correlation)
-    return Call(admission, world, announce)
+    return Call(admission, world, announce, caller)
