@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -241,17 +242,18 @@ def test_a_failed_run_is_in_the_audit_log_with_its_code_and_leaves_no_list(tmp_p
     upload.write_bytes(b"phone\n\xff\xfe\xff\n")
     with pytest.raises(ContactSanitizerError):
         run(place, upload, out=tmp_path / "out")
-    events = [json.loads(line) for line in home_of(place).audit.lines()]
-    assert [event["api"]["operation"] for event in events] == ["home.created", "list.started", "list.failed"]
-    assert events[-1]["unmapped"]["code"]
+    events = {e["api"]["operation"]: e for e in map(json.loads, home_of(place).audit.lines())}
+    assert events.keys() == {"home.created", "list.started", "list.failed"}
+    assert events["list.failed"]["unmapped"]["code"]
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_events_come_before_their_effects(tmp_path: Path) -> None:
     place = workspace(tmp_path / "home")
     upload = write_csv(tmp_path / "l.csv", [["手机号", "x"], [ANA, ""]])
-    home_of(place).home.audit.unlink()
-    home_of(place).home.audit.mkdir()
+    audit = home_of(place).home.audit
+    shutil.rmtree(audit / "segments")
+    (audit / "segments").write_bytes(b"")
     with pytest.raises(ContactSanitizerError, match="audit_unwritable"):
         run(place, upload, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -216,9 +216,45 @@ class RequestError(ContactSanitizerError):
 
 
 class AuditError(ContactSanitizerError):
-    """The trail cannot be written; what it announces does not happen."""
+    """The trail cannot be written, and what it announces does not happen; or it cannot be relied on."""
 
-    CODES = frozenset({"audit_unwritable", "audit_damaged"})
+    CODES = frozenset(
+        {
+            "audit_unwritable",
+            "audit_damaged",
+            "audit_missing",
+            "audit_unsealed",
+            "audit_key_exposed",
+            "audit_key_damaged",
+            "public_key_invalid",
+            "note_malformed",
+            "note_unsigned",
+            "checkpoint_missing",
+            "checkpoint_malformed",
+            "checkpoint_unsigned",
+            "checkpoint_behind",
+            "checkpoint_disordered",
+            "checkpoint_inconsistent",
+            "entries_missing",
+            "entries_damaged",
+            "event_altered",
+            "event_malformed",
+            "event_repeated",
+            "event_misdated",
+            "event_unknown",
+            "tile_missing",
+            "tile_altered",
+            "segment_missing",
+            "segment_altered",
+            "seal_altered",
+            "seal_undone",
+            "heartbeat_missed",
+            "list_altered",
+            "list_unannounced",
+            "proof_malformed",
+            "proof_refused",
+        }
+    )
 
 
 class PlanError(ContactSanitizerError):

@@ -17,6 +17,14 @@ def sortable_id(at: int, randomness: bytes) -> ListId:
     return ListId("".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)))
 
 
+def moment_of(list_id: ListId) -> int:
+    """The moment that an id begins with: milliseconds since 1970 UTC."""
+    number = 0
+    for character in list_id:
+        number = number << 5 | _ALPHABET.index(character)
+    return number >> 80
+
+
 def parse_list_id(text: str) -> ListId | None:
     """`text` as an id, or None where it is not exactly one."""
     return ListId(text) if _FORM.match(text) else None

@@ -24,7 +24,7 @@ from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.senders import SenderDesk
 from contact_sanitizer.embedded.world import HomeWorld
-from contact_sanitizer.errors import HomeError, IntakeError, RequestError
+from contact_sanitizer.errors import AuditError, HomeError, IntakeError, RequestError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
 from contact_sanitizer.job import Job, Manner, Meter, Tools, no_meter
@@ -101,6 +101,7 @@ class Workspace:
         world = HomeWorld.open(root, tenant)
         workspace = cls(world, tenant, **circumstances)
         if not world.has_tenant:
+            world.make_audit(workspace._moment(), workspace.randomness)
             workspace.record(Action.HOME_CREATED)
             world.make_tenant(workspace._moment(), workspace.randomness)
         return workspace
@@ -258,8 +259,11 @@ class Workspace:
         )
 
     def close(self) -> None:
-        """Let go of what the world has opened."""
-        self.world.close()
+        """Seal the audit log, let go of what the world has opened; `AuditError` where it stays unsealed."""
+        try:
+            self.world.audit.conclude(self.clock())
+        finally:
+            self.world.close()
 
     def __enter__(self) -> Self:
         return self
@@ -267,7 +271,12 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except AuditError:
+            # What ended the work is said first; the next command seals, or says why it cannot.
+            if error is None:
+                raise
 
     def rotate_keys(self) -> Keyring:
         """Give the tenant a new primary key; the old ones still open what they made."""

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "policy_words": FOUNDATION,
     "policy": FOUNDATION,
     **{step: FOUNDATION | set(STEPS[: number + 1]) for number, step in enumerate(STEPS)},
-    "audit": FOUNDATION | {"audit"},
+    "audit": FOUNDATION | {"audit", "protection", "ports"},
     "ports": FOUNDATION | {"intake", "screening", "protection", "outputs", "audit"},
     "terms": FOUNDATION | {"intake", "screening"},
     "catalogue": FOUNDATION | {"ports", "screening", "terms"},

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 
 from contact_sanitizer.audit.events import Action, Event, Outcome
-from contact_sanitizer.embedded.auditlog import AuditFile
-from contact_sanitizer.errors import AuditError
 
 ID = "01KAKV2DC060RK4CSM6MV3EE1S"
 EVENT = Event(Action.LIST_STARTED, Outcome.BEGUN, 1_700_000_000_000, "ops", "default", ID, ID)
@@ -70,21 +67,3 @@ def test_a_field_takes_its_own_kind_of_value_only(name: str, value: object) -> N
 def test_there_is_no_field_for_text_of_a_list() -> None:
     names = {field.name for field in fields(Event)}
     assert not names & {"phone", "name", "cell", "file", "path", "message", "ip"}
-
-
-def test_events_are_appended_and_survive_a_torn_line(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    log = AuditFile(path)
-    log.append(EVENT)
-    with path.open("ab") as file:
-        file.write(b'{"torn":')
-    log.append(EVENT)
-    assert [line == EVENT.line().rstrip() for line in log.lines()] == [True, False, True]
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_log_that_cannot_be_written_stops_the_caller(tmp_path: Path) -> None:
-    with pytest.raises(AuditError, match="audit_unwritable"):
-        AuditFile(tmp_path / "missing" / "events.jsonl").append(EVENT)
-    with pytest.raises(AuditError, match="audit_unwritable"):
-        AuditFile(tmp_path).append(EVENT)

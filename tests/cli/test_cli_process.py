@@ -14,6 +14,7 @@ import pytest
 
 from commands import command
 from desk import write_csv
+from trail import waiting
 
 COMMAND = str(Path(sys.executable).parent / "contact-sanitizer")
 PHONES = [f"1381234{number:04}" for number in range(5600, 5612)]
@@ -101,11 +102,9 @@ def test_an_import_that_is_stopped_says_so_and_the_next_one_finishes(tmp_path: P
     home, upload = tmp_path / "home", tmp_path / "blocks.csv"
     write_csv(upload, [["phone"], *([f"150{number:08}"] for number in range(6_000))])
     command("init", home=home)
-    log = home / "audit" / "events.jsonl"
-    before = log.stat().st_size
     words = [COMMAND, "--home", str(home), "block", "import", str(upload)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while log.stat().st_size == before and process.poll() is None:
+        while not waiting(home) and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         out, said = process.communicate(timeout=60)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from commands import command
+from trail import operations, waiting
 
 PHONE = "13812345678"
 HOME = "home of 张"
@@ -130,7 +131,7 @@ def test_somebody_elses_folder_does_not_become_a_home(tmp_path: Path) -> None:
 def test_a_file_where_a_folder_should_be_is_refused(place: str, home: Path) -> None:
     shutil.rmtree(home / place)
     (home / place).write_bytes(b"")
-    expected = {"home_unwritable", "audit_unwritable"}
+    expected = {"home_unwritable", "audit_missing"}
     assert refused(home, "block", "add", PHONE) in expected
     assert (home / place).read_bytes() == b""
 
@@ -351,27 +352,29 @@ def test_a_catalogue_that_cannot_be_relied_on_stops_what_needs_it(
     assert list(tmp_path.glob("out/*")) == []
 
 
-def log_is_folder(log: Path) -> None:
-    replaced_by_folder(log)
+def log_is_file(segments: Path) -> None:
+    segments.rmdir()
+    segments.write_bytes(b"")
 
 
-def log_is_link(log: Path) -> None:
-    log.unlink()
-    log.symlink_to("/dev/null")
+def log_is_link(segments: Path) -> None:
+    segments.rmdir()
+    (segments.parent.parent / "elsewhere").mkdir()
+    segments.symlink_to(segments.parent.parent / "elsewhere")
 
 
-def log_is_pipe(log: Path) -> None:
-    log.unlink()
-    os.mkfifo(log)
+def log_is_pipe(segments: Path) -> None:
+    segments.rmdir()
+    os.mkfifo(segments)
 
 
-@pytest.mark.parametrize("spoil", [log_is_folder, log_is_link, log_is_pipe])
+@pytest.mark.parametrize("spoil", [log_is_file, log_is_link, log_is_pipe])
 def test_where_the_audit_log_cannot_be_written_nothing_happens(
     spoil: Callable[[Path], None], home: Path, upload: Path, tmp_path: Path
 ) -> None:
     blocks = tmp_path / "blocks.csv"
     blocks.write_text("phone\n13912345678\n")
-    spoil(home / "audit" / "events.jsonl")
+    spoil(home / "audit" / "segments")
     before = contents(home)
     imports = [("block", "import", blocks), ("consent", "import", blocks)]
     for words in (
@@ -387,23 +390,48 @@ def test_where_the_audit_log_cannot_be_written_nothing_happens(
 
 
 def test_an_event_that_finds_no_room_leaves_the_log_as_it_was(home: Path) -> None:
-    log = home / "audit" / "events.jsonl"
-    before = log.read_bytes()
-    with files_of_at_most(max(len(before) + 100, 40_000)):
-        log.write_bytes(b"x" * (40_000 - len(before) - 50 - 1) + b"\n" + before)
-        filled = log.read_bytes()
-        assert refused(home, "block", "add", "13912345678") == "audit_unwritable"
-        assert log.read_bytes() == filled
-    assert command("block", "show", "13912345678", home=home).out == "No entry.\n"
-    assert log.read_bytes().startswith(filled)
-    assert log.read_bytes().endswith(b"}\n")
+    before = contents(home)
+    with files_of_at_most(200):
+        assert refused(home, "keys", "rotate") == "audit_unwritable"
+    assert contents(home) == before
+    assert command("keys", "rotate", home=home).status == 0
 
 
-def test_a_torn_line_of_the_log_does_not_swallow_the_next(home: Path) -> None:
-    log = home / "audit" / "events.jsonl"
-    log.write_bytes(log.read_bytes()[:-20])
-    assert command("block", "show", PHONE, home=home).status == 0
-    assert json.loads(log.read_bytes().splitlines()[-1])["api"]["operation"] == "person.shown"
+def test_a_seal_that_finds_no_room_is_said_and_made_up_for_by_the_next_command(home: Path) -> None:
+    before = operations(home)
+    with files_of_at_most(1_500):
+        said = command("keys", "rotate", home=home)
+    assert said.status == 1
+    assert said.err.startswith("error: audit_unsealed: ")
+    assert len(waiting(home)) == 1
+    assert command("lists", home=home).status == 0
+    assert waiting(home) == []
+    assert operations(home) == [*before, "key.rotated"]
+
+
+def test_a_home_that_lost_its_audit_log_is_refused_and_never_given_a_new_one(home: Path) -> None:
+    shutil.rmtree(home / "audit")
+    before = contents(home)
+    assert refused(home, "block", "add", PHONE) == "audit_missing"
+    assert refused(home, "--tenant", "new", "init") == "audit_missing"
+    assert contents(home) == before
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_signing_key_that_others_may_read_signs_nothing(mode: int, home: Path) -> None:
+    (home / "audit-key.json").chmod(mode)
+    said = command("block", "show", PHONE, home=home)
+    assert "error: audit_key_exposed: " in said.err
+    (home / "audit-key.json").chmod(0o600)
+    assert command("lists", home=home).status == 0
+    assert waiting(home) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[" * 4_000, b'{"format": "other"}'])
+def test_a_damaged_signing_key_signs_nothing(data: bytes, home: Path) -> None:
+    edited(home / "audit-key.json", lambda _: data)
+    said = command("block", "show", PHONE, home=home)
+    assert "error: audit_key_damaged: " in said.err
 
 
 @pytest.mark.parametrize(

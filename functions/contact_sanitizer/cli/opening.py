@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from contact_sanitizer.cli.frame import options_of
@@ -11,9 +13,18 @@ from contact_sanitizer.workspace import Workspace
 def open_workspace(context: click.Context, *, make: bool = False) -> Workspace:
     """The workspace that the global options name; a home is made where it is missing.
 
-    A tenant of a stack is made with `make` alone: a mistyped name must not make one for everybody.
+    A tenant of a stack is made with `make` alone: a mistyped name must not make one for everybody. However the
+    command ends, its events are sealed then.
     """
     options = options_of(context)
     if options.stack is not None:
-        return Workspace.open_stack(options.stack, options.tenant, make=make)
-    return Workspace.open(options.home, options.tenant)
+        workspace = Workspace.open_stack(options.stack, options.tenant, make=make)
+    else:
+        workspace = Workspace.open(options.home, options.tenant)
+    context.find_root().call_on_close(lambda: _close(workspace))
+    return workspace
+
+
+def _close(workspace: Workspace) -> None:
+    error = sys.exception()
+    workspace.__exit__(type(error) if error else None, error, None)

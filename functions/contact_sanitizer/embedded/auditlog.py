@@ -1,73 +1,128 @@
-"""The audit log of a home folder: one append-only file of lines, each on disk before its effect."""
+"""The audit log of a home folder: objects in `HOME/audit`, sealed by a key beside it when a command ends."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.events import Event
-from contact_sanitizer.embedded.home import sync_folder
+from contact_sanitizer.embedded.home import Home, sync_folder
+from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.errors import AuditError
+from contact_sanitizer.listid import sortable_id
+
+_LOCK = "audit.lock"
+_SEED_BYTES = 32
 
 
-class AuditFile:
-    """Appends events to one file.
+@dataclass
+class HomeLog:
+    """Implements `ports.AuditLog` in a home.
 
-    Promises: when `append` returns, the event is on disk; when it raises, the caller must not go on.
-    Writers of several processes do not mix their lines.
+    Promises: when `append` returns, the event is on disk; when it raises, the caller must not go on. Writers
+    of several processes need not know of each other; one of them seals at a time.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    home: Home
+
+    @cached_property
+    def objects(self) -> ObjectFolder:
+        """What the log is made of."""
+        return ObjectFolder(self.home.audit)
 
     def append(self, event: Event) -> None:
-        """Put `event` on disk, or raise `AuditError` (`audit_unwritable`)."""
+        """Put `event` on disk, or raise `AuditError` (`audit_unwritable`, `audit_missing`)."""
         try:
-            self._write(event.line())
+            there = (self.home.audit / "checkpoint").exists()
         except OSError:
-            raise AuditError(
-                "audit_unwritable", "the audit log cannot be written, so nothing was done"
-            ) from None
+            there = False
+        if not there:
+            raise AuditError("audit_missing", "the audit log is not where it should be, so nothing was done")
+        segments.append(self.objects, [event])
+
+    def conclude(self, now: int, *, heartbeat: bool = False) -> None:
+        """Seal what was appended, by whomever; `AuditError` (`audit_unsealed`) where that fails.
+
+        `now`: milliseconds since 1970 UTC. What is not sealed stays and is sealed by the next command.
+        """
+        if not heartbeat and next(segments.waiting(self.objects), None) is None:
+            return
+        # Most commands that only look have nothing to seal, and need no cryptography to find that out.
+        from contact_sanitizer.audit.seal import Sealer  # noqa: PLC0415 - as said above
+        from contact_sanitizer.embedded.auditkey import read_signer  # noqa: PLC0415 - as above
+
+        try:
+            with _locked(self.home.root):
+                self.objects.sweep()
+                Sealer(self.objects, read_signer(self.home.audit_key)).seal(now, heartbeat=heartbeat)
+        except OSError:
+            raise AuditError("audit_unsealed", "the audit log could not be sealed") from None
+        except AuditError as error:
+            if error.code != "audit_unwritable":
+                raise
+            message = (
+                "the audit log could not be sealed; what was done is in it, and the next command seals it"
+            )
+            raise AuditError("audit_unsealed", message) from None
+
+    def public_keys(self) -> str:
+        """The verifier keys that the log's checkpoints are signed with, one a line."""
+        from contact_sanitizer.embedded.auditkey import read_signer  # noqa: PLC0415 - as above
+
+        return read_signer(self.home.audit_key).verifier.encode() + "\n"
 
     def lines(self) -> Iterator[bytes]:
-        """The lines written so far, oldest first, without their newline."""
-        try:
-            with self._path.open("rb") as file:
-                yield from (line.rstrip(b"\n") for line in file)
-        except FileNotFoundError:
-            return
-        except OSError:
-            raise AuditError("audit_damaged", "the audit log cannot be read") from None
+        """All events, the sealed ones in their order, then those that wait."""
+        from contact_sanitizer.audit.reading import all_entries  # noqa: PLC0415 - for those who look only
 
-    def _write(self, line: bytes) -> None:
-        # O_NONBLOCK: a named pipe in the log's place would hold us until somebody reads it.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        file = os.open(self._path, flags, 0o600)
-        try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError("what lies in the log's place keeps nothing")
-            fcntl.flock(file, fcntl.LOCK_EX)
-            size = os.fstat(file).st_size
-            # A crash in the middle of a line must not swallow the next event.
-            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-            try:
-                _write_whole(file, b"\n" + line if torn else line)
-                os.fsync(file)
-            except OSError:
-                with suppress(OSError):
-                    os.ftruncate(file, size)
-                raise
-        finally:
-            os.close(file)
-        if not size:
-            sync_folder(self._path.parent)
+        yield from all_entries(self.objects)
 
 
-def _write_whole(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
+def make_log(home: Home, now: int, randomness: Callable[[int], bytes]) -> None:
+    """Make the log with a new key where the home is new; a home with tenants that lost its log is refused.
+
+    The log appears whole, by one rename, after its key: a key without a log and without tenants is what a
+    crash left, and is replaced.
+    """
+    from contact_sanitizer.audit.seal import begin_log  # noqa: PLC0415 - once in a home's life
+    from contact_sanitizer.embedded.auditkey import write_signer  # noqa: PLC0415 - as above
+
+    partial = home.root / f".audit.{os.getpid()}.partial"
+    try:
+        with _locked(home.root):
+            if (home.audit / "checkpoint").exists():
+                return
+            if any(not path.name.startswith(".") for path in home.tenants.iterdir()):
+                raise AuditError("audit_missing", "the home has lost its audit log, so nothing is done in it")
+            for left in home.root.glob(".audit.*.partial"):
+                shutil.rmtree(left)
+            origin = f"contact-sanitizer/{sortable_id(now, randomness(10))}"
+            signer = write_signer(home.audit_key, origin, randomness(_SEED_BYTES))
+            partial.mkdir(mode=0o700)
+            objects = ObjectFolder(partial)
+            objects.put("public-key", signer.verifier.encode().encode() + b"\n", absent=True)
+            begin_log(objects, signer, now)
+            partial.rename(home.audit)
+            sync_folder(home.root)
+    except OSError:
+        raise AuditError("audit_unwritable", "the audit log cannot be made, so nothing was done") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """While nobody else seals or makes the log of this home."""
+    lock = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -3,7 +3,8 @@
 ::
 
     HOME/home.json                       format
-    HOME/audit/events.jsonl              the audit log, one for all tenants
+    HOME/audit/                          the audit log, one for all tenants
+    HOME/audit-key.json                  the key that signs it, mode 0600
     HOME/lists/LIST_ID/                  the lists, unless they are asked for elsewhere
     HOME/tenants/NAME/keys.json          the keyring, mode 0600
     HOME/tenants/NAME/registry.sqlite    consents and suppressions
@@ -77,7 +78,17 @@ class Home:
     @property
     def audit(self) -> Path:
         """The audit log."""
-        return self.root / "audit" / "events.jsonl"
+        return self.root / "audit"
+
+    @property
+    def audit_key(self) -> Path:
+        """The key that signs the audit log."""
+        return self.root / "audit-key.json"
+
+    @property
+    def tenants(self) -> Path:
+        """The folder of tenants."""
+        return self.root / "tenants"
 
     @property
     def lists(self) -> Path:
@@ -91,7 +102,7 @@ class Home:
                 "tenant_invalid",
                 "a tenant's name is up to 32 of a-z, 0-9, '-' and '_', without a long number",
             )
-        return TenantFolder(self.root / "tenants" / name)
+        return TenantFolder(self.tenants / name)
 
 
 def open_home(root: Path) -> Home:
@@ -102,8 +113,7 @@ def open_home(root: Path) -> Home:
             # home.json comes first, so that whatever else a crash leaves stands in a folder that is a home.
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(root / "home.json", json.dumps({"format": FORMAT}).encode() + b"\n")
-        for folder in (home.audit.parent, root / "tenants"):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        home.tenants.mkdir(mode=0o700, exist_ok=True)
     except (OSError, ValueError):
         raise HomeError("home_unwritable", "the home folder cannot be made or used") from None
     return home

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from contact_sanitizer.embedded.auditlog import AuditFile
+from contact_sanitizer.embedded.auditlog import HomeLog, make_log
 from contact_sanitizer.embedded.deliveryfolder import DeliveryFolder
 from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, open_home
 from contact_sanitizer.embedded.keyfile import KeyFile
@@ -37,9 +37,13 @@ class HomeWorld:
         return self.home.tenant(self.tenant)
 
     @cached_property
-    def audit(self) -> AuditFile:
+    def audit(self) -> HomeLog:
         """The home's audit log."""
-        return AuditFile(self.home.audit)
+        return HomeLog(self.home)
+
+    def make_audit(self, now: datetime, randomness: Callable[[int], bytes]) -> None:
+        """Make the audit log where the home is new; `AuditError` where a home in use has lost its own."""
+        make_log(self.home, int(now.timestamp()) * 1000, randomness)
 
     @cached_property
     def records(self) -> SqliteRecords:

@@ -1,0 +1,248 @@
+"""Verification of a whole log, offline, from its objects and a public key.
+
+Promises: whatever was altered, removed, reordered or invented below the newest checkpoint, in the kept
+checkpoints, or in any file that the log is made of is found, and the first such thing is named.
+Does not promise: that nothing was there after the newest checkpoint, nor that a log which was put back as a
+whole to how it once was is known for it. For the first there is the heartbeat, for the second a checkpoint
+that the verifier kept from another time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from contact_sanitizer.audit import segments
+from contact_sanitizer.audit.accounts import Published
+from contact_sanitizer.audit.chain import opened, read_chain
+from contact_sanitizer.audit.checkpoint import Checkpoint
+from contact_sanitizer.audit.notes import Verifier
+from contact_sanitizer.audit.recompute import Recomputation
+from contact_sanitizer.audit.seal import Plan, parse_plan, parse_plan_key, plan_key
+from contact_sanitizer.audit.tree import Tree
+from contact_sanitizer.errors import AuditError
+from contact_sanitizer.listid import ListId, moment_of
+
+if TYPE_CHECKING:  # see audit.tree
+    from contact_sanitizer.ports import Objects
+
+TOLERANCE: Final = 15 * 60_000
+"""By how much (milliseconds) a writer's clock may be ahead of the sealer's."""
+
+Progress = Callable[[int, int], None]
+"""Told how much is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What the verifier knows or wants beyond the log itself.
+
+    `heartbeat`: seals follow each other within this many milliseconds, with as much again as leeway. `now`:
+    the verifier's time, by which the newest seal is late. `known`: a checkpoint kept from another time.
+    """
+
+    heartbeat: int | None = None
+    now: int | None = None
+    known: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Two moments (milliseconds since 1970 UTC) between which a heartbeat was missed."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found of a log in which everything fits."""
+
+    newest: Checkpoint
+    since: int
+    checkpoints: int
+    waiting: int
+    gaps: tuple[Gap, ...]
+    published: Published
+
+
+def no_progress(_done: int, _of: int) -> None:
+    """Nobody watches."""
+
+
+def verify_log(
+    objects: Objects,
+    verifiers: Sequence[Verifier],
+    expected: Expectations = Expectations(),
+    progress: Progress = no_progress,
+) -> Verified:
+    """Recompute everything. `AuditError` names the first thing that does not fit, with a code for its kind.
+
+    Missed heartbeats are no error here: they are told as gaps.
+    """
+    return _Verification(objects, verifiers, expected, progress).run()
+
+
+@dataclass
+class _Verification:
+    objects: Objects
+    verifiers: Sequence[Verifier]
+    expected: Expectations
+    progress: Progress
+    _seen: set[bytes] = field(default_factory=set)
+    _published: Published = field(default_factory=Published)
+    _done: int = 0
+    _all: int = 0
+
+    def run(self) -> Verified:
+        keys = list(self.objects.keys())
+        self._all = sum(key.startswith("checkpoints/") for key in keys)
+        chain = read_chain(self.objects, keys, self.verifiers, self._advance)
+        self._all += chain[-1].size
+        plans = self._plans(keys)
+        walk = Recomputation(self.objects, self._with_known(chain), keys)
+        names = _expected_names(plans, chain[-1].size)
+        due = next(names, None)
+        times = _SealTimes(chain)
+        for first, entries, hashes in walk.walk(self._advance):
+            self._require_new(first, hashes)
+            for offset, entry in enumerate(entries):
+                uid = self._event(first + offset, entry, times)
+                if due and due[0] == first + offset:
+                    if due[1].encode() != uid:
+                        raise AuditError("seal_altered", f"the plan of event {due[0]} names another event")
+                    due = next(names, None)
+        waiting = self._segments(keys, plans, chain[-1])
+        self._require_nothing_beyond(walk.beyond(), plans, chain[-1])
+        return Verified(
+            chain[-1], chain[0].time, len(chain), len(waiting), self._gaps(chain, waiting), self._published
+        )
+
+    def _advance(self, done: int) -> None:
+        self._done += done
+        self.progress(self._done, self._all)
+
+    def _plans(self, keys: Sequence[str]) -> list[Plan]:
+        """The plans that are there, in their order."""
+        plans: list[Plan] = []
+        for first in sorted(at for key in keys if (at := parse_plan_key(key)) is not None):
+            plan = parse_plan(self.objects.get(plan_key(first)) or b"")
+            if plan.first != first or (plans and plans[-1].first + plans[-1].size > first):
+                raise AuditError("seal_altered", f"the plan of what follows at event {first} does not fit")
+            plans.append(plan)
+        return plans
+
+    def _with_known(self, chain: list[Checkpoint]) -> list[Checkpoint]:
+        """The chain, and in it the checkpoint that the verifier brought."""
+        if self.expected.known is None:
+            return chain
+        known = opened(self.expected.known, self.verifiers, "the checkpoint that you kept")
+        if known.size > chain[-1].size or known.number > chain[-1].number:
+            raise AuditError("checkpoint_behind", "the log is older than the checkpoint that you kept")
+        if chain[known.number] != known:
+            raise AuditError(
+                "checkpoint_inconsistent", f"checkpoint {known.number} is not the one that you kept"
+            )
+        return chain
+
+    def _require_new(self, first: int, hashes: list[bytes]) -> None:
+        """Refuse an entry that was there before: a segment that was sealed twice."""
+        heads = [value[:10] for value in hashes]
+        if len(set(heads)) == len(heads) and self._seen.isdisjoint(heads):
+            self._seen.update(heads)
+            return
+        for offset, head in enumerate(heads):
+            if head in self._seen:
+                raise AuditError("event_repeated", f"event {first + offset} was sealed before")
+            self._seen.add(head)
+
+    def _event(self, index: int, entry: bytes, times: _SealTimes) -> bytes:
+        found = segments.entry_id_and_time(entry)
+        if found is None:
+            raise AuditError("event_malformed", f"event {index} is not written as an audit event")
+        if found[1] > times.of(index) + TOLERANCE:
+            raise AuditError("event_misdated", f"event {index} is dated later than its seal")
+        self._published.take(entry)
+        return found[0]
+
+    def _segments(self, keys: Sequence[str], plans: list[Plan], newest: Checkpoint) -> list[str]:
+        """The names of the segments that wait for the seal, after those that were kept were compared."""
+        there = {key.removeprefix(segments.FOLDER) for key in keys if key.startswith(segments.FOLDER)}
+        tree = Tree(self.objects, newest.size)
+        for plan in plans:
+            if plan.kept or plan.first >= newest.size:
+                missing = next((name for name, _ in plan.segments if name not in there), None)
+                if missing:
+                    raise AuditError("segment_missing", f"segment {missing} is gone")
+            if plan.first < newest.size:
+                self._compare_segments(plan, there, tree)
+        sealed = set().union(*(plan.names for plan in plans if plan.first < newest.size))
+        waiting = sorted(there - sealed)
+        for name in waiting:
+            self._read(name)
+        return waiting
+
+    def _compare_segments(self, plan: Plan, there: set[str], tree: Tree) -> None:
+        if there.isdisjoint(name for name, _ in plan.segments):
+            return
+        entries = (entry for _, entry in tree.entries_from(plan.first))
+        for name, count in plan.segments:
+            sealed = [next(entries) for _ in range(count)]
+            if name in there and self._read(name) != sealed:
+                raise AuditError("segment_altered", f"segment {name} is not the one that was sealed")
+
+    def _read(self, name: str) -> list[bytes]:
+        try:
+            return segments.read(self.objects, name) or []
+        except AuditError:
+            raise AuditError("segment_altered", f"segment {name} is damaged") from None
+
+    def _require_nothing_beyond(self, beyond: list[str], plans: list[Plan], newest: Checkpoint) -> None:
+        """What reaches beyond the newest checkpoint has to be what an unfinished seal is about to sign."""
+        if not beyond:
+            return
+        begun = next((plan for plan in plans if plan.first == newest.size), None)
+        entries = [entry for name, _ in begun.segments for entry in self._read(name)] if begun else []
+        _, files = Tree(self.objects, newest.size).extended(entries)
+        for key in beyond:
+            if self.objects.get(key) != files.get(key):
+                raise AuditError(
+                    "seal_undone", f"{key} reaches beyond the newest checkpoint: one was removed"
+                )
+
+    def _gaps(self, chain: list[Checkpoint], waiting: list[str]) -> tuple[Gap, ...]:
+        """Where no seal came for two intervals: between seals, since the newest one, or for what waits."""
+        every = self.expected.heartbeat
+        if every is None:
+            return ()
+        moments = [checkpoint.time for checkpoint in chain]
+        moments += [self.expected.now] if self.expected.now is not None else []
+        spans = [*pairwise(moments), *((moment_of(ListId(name)), moments[-1]) for name in waiting[:1])]
+        return tuple(Gap(start, end) for start, end in spans if end - start > 2 * every)
+
+
+class _SealTimes:
+    """When each entry was sealed, asked for in ascending order."""
+
+    def __init__(self, chain: list[Checkpoint]) -> None:
+        self._chain = chain
+        self._at = 0
+
+    def of(self, index: int) -> int:
+        """The time of the first checkpoint that covers entry `index`."""
+        while self._chain[self._at].size <= index:
+            self._at += 1
+        return self._chain[self._at].time
+
+
+def _expected_names(plans: list[Plan], size: int) -> Iterator[tuple[int, str]]:
+    """Which event each planned segment has to begin with, by the entry's number."""
+    for plan in plans:
+        index = plan.first
+        for name, count in plan.segments:
+            if index >= size:
+                return
+            yield index, name
+            index += count
