@@ -14,7 +14,7 @@ ARCHITECTURE ?= arm64
 SAM := PATH="$(CURDIR)/$(CLOUD)/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 ARCHITECTURE=$(ARCHITECTURE) $(CLOUD)/bin/sam
 TEMPLATES := template.yaml infra/people.yaml infra/watching.yaml
 
-.PHONY: help setup demo test check check-code check-cloud format bench plan differential fuzz crash clean
+.PHONY: help setup demo test check check-code check-cloud format bench plan differential fuzz crash tamper seals clean
 .PHONY: build deploy cloud-demo test-cloud bench-aws layer-locks
 
 help:
@@ -30,6 +30,8 @@ help:
 	@echo "make differential  the two phone paths against each other, at length"
 	@echo "make fuzz          hostile files, at length"
 	@echo "make crash         kill -9 during run, at length"
+	@echo "make tamper        12 kinds of tampering at 1,000 places of an audit log"
+	@echo "make seals         8 writers and a crashing sealer, 500 times"
 	@echo "make plan          rebuild the numbering plan from the installed phonenumbers"
 
 setup: $(READY)
@@ -106,6 +108,12 @@ fuzz: $(READY)
 
 crash: $(READY)
 	@CONTACT_SANITIZER_KILLS=200 $(BIN)/python -m pytest tests/faults/test_faults_kill.py
+
+tamper: $(READY)
+	@CONTACT_SANITIZER_TAMPER=1000 $(BIN)/python -m pytest -n auto tests/audit/test_audit_tamper.py
+
+seals: $(READY)
+	@CONTACT_SANITIZER_SEALS=500 $(BIN)/python -m pytest -n auto tests/audit/test_audit_seal.py
 
 plan: $(READY)
 	@$(BIN)/python -m contact_sanitizer.phone.compile

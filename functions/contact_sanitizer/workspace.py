@@ -23,6 +23,7 @@ from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.senders import SenderDesk
+from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.errors import AuditError, HomeError, IntakeError, RequestError
 from contact_sanitizer.intake.limits import Limits
@@ -34,7 +35,7 @@ from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.ports import ListShelf, TenantRegistry, World
+from contact_sanitizer.ports import ListShelf, Objects, TenantRegistry, World
 from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
@@ -72,6 +73,11 @@ def login_name() -> str:
         return "unknown"
     # Staff numbers are no phones, but an event holds no digits in a long row.
     return re.sub(r"\d{6}(?=\d)", r"\g<0>-", name)
+
+
+def objects_in(folder: Path) -> Objects:
+    """The objects that lie in a folder, such as a copy of an audit log; no home is needed."""
+    return ObjectFolder(folder)
 
 
 OnRow = Callable[[int, str], None]

@@ -51,6 +51,37 @@ class Seen:
         return counts
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events are wanted; what is None does not matter. Moments in milliseconds since 1970 UTC.
+
+    `action`: a whole action, or the noun before its dot.
+    """
+
+    tenant: str | None = None
+    since: int | None = None
+    until: int | None = None
+    principal: str | None = None
+    action: str | None = None
+    list_id: str | None = None
+    outcome: Outcome | None = None
+
+    def takes(self, event: Seen) -> bool:
+        """Whether the event is wanted."""
+        pairs = (
+            (self.tenant, event.tenant),
+            (self.principal, event.principal),
+            (self.list_id, event.list_id),
+            (self.outcome, event.outcome),
+        )
+        return (
+            all(wanted is None or wanted == stated for wanted, stated in pairs)
+            and (self.since is None or event.at >= self.since)
+            and (self.until is None or event.at < self.until)
+            and self.action in {None, event.action, event.action.partition(".")[0]}
+        )
+
+
 def tree_size(objects: Objects) -> int:
     """How many events the newest checkpoint says are sealed; 0 where there is none."""
     lines = (objects.get(CHECKPOINT) or b"").split(b"\n")

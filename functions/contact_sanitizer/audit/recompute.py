@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from contact_sanitizer.audit.checkpoint import Checkpoint
 from contact_sanitizer.audit.merkle import EMPTY_ROOT, node_hash, root_of
-from contact_sanitizer.audit.tiles import WIDTH, Tile, join_hashes, parse_tile, split_entries, width_of
+from contact_sanitizer.audit.tiles import (
+    WIDTH,
+    Tile,
+    join_entries,
+    join_hashes,
+    parse_tile,
+    split_entries,
+    width_of,
+)
 from contact_sanitizer.errors import AuditError
 
 if TYPE_CHECKING:  # see audit.tree
@@ -85,6 +93,7 @@ class Recomputation:
             entries = self._entries(index)
             hashes = [sha256(b"\0" + entry).digest() for entry in entries]
             self._compare_leaves(index, hashes)
+            self._compare_partials(None, index, join_entries(entries), len(entries))
             nodes = TileNodes(hashes)
             self._compare_roots(index * WIDTH, nodes)
             yield index * WIDTH, entries, hashes
@@ -119,17 +128,13 @@ class Recomputation:
             entries = []
         if len(entries) != (WIDTH if width not in self._stored[None, index] else width):
             raise AuditError("entries_damaged", f"the bundle of the events {first} to {last} is damaged")
-        for other in self._stored[None, index]:
-            partial = self.objects.get(Tile(None, index, other).key) or b""
-            if other < width and not (data.startswith(partial) and _holds(partial, other)):
-                key = Tile(None, index, other).key
-                raise AuditError("entries_damaged", f"the bundle {key} is not what it was")
         return entries[:width]
 
     def _compare_leaves(self, index: int, hashes: list[bytes]) -> None:
         """Compare with the stored tile; where they differ, the tree above knows which of the two is right."""
         stored = self._tile(0, index, len(hashes))
         if stored == join_hashes(hashes):
+            self._compare_partials(0, index, stored, len(hashes))
             return
         at = next(n for n, value in enumerate(hashes) if stored[32 * n : 32 * n + 32] != value)
         if self._is_signed(index, hashes):
@@ -175,18 +180,26 @@ class Recomputation:
         if self._tile(level, index, len(row)) != join_hashes(row):
             key = Tile(level, index, len(row)).key
             raise AuditError("tile_altered", f"the tile {key} is not that of the tiles below it")
+        self._compare_partials(level, index, join_hashes(row), len(row))
+
+    def _compare_partials(self, level: int | None, index: int, whole: bytes, count: int) -> None:
+        """Compare the narrower copies that earlier seals left with what the tile of `count` became."""
+        for width in sorted(self._stored[level, index]):
+            if width >= min(count + 1, WIDTH):
+                continue  # itself, or one that lies beyond the newest checkpoint
+            key = Tile(level, index, width).key
+            partial = self.objects.get(key) or b""
+            fits = _holds(partial, width) if level is None else len(partial) == 32 * width
+            if not fits or not whole.startswith(partial):
+                code = "entries_damaged" if level is None else "tile_altered"
+                raise AuditError(code, f"{key} is not what it was")
 
     def _tile(self, level: int, index: int, width: int) -> bytes:
-        """The stored tile, so far as it reaches in this tree; narrower copies have to agree with it."""
+        """The stored tile, so far as it reaches in this tree."""
         data = self._bytes(level, index, width)
         key = Tile(level, index, width).key
         if data is None:
             raise AuditError("tile_missing", f"the tile {key} is missing")
-        for other in self._stored[level, index]:
-            partial = self.objects.get(Tile(level, index, other).key) or b""
-            if other < width and partial != data[: 32 * other]:
-                key = Tile(level, index, other).key
-                raise AuditError("tile_altered", f"the tile {key} is not what it was")
         if len(data) != 32 * width:
             raise AuditError("tile_altered", f"the tile {key} is not {width} hashes long")
         return data

@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # see audit.tree
 
 PLANS: Final = "sealed/"
 LARGEST_PLAN: Final = 4096
-"""Entries in one plan, unless a single segment has more; the plan before another is not further back."""
+"""Entries in one plan; so the plan before another does not begin further back."""
 _PLAN_KEY = re.compile(r"sealed/(\d{20})\Z")
 
 
@@ -213,7 +213,7 @@ class Sealer:
             batch = names[start : start + WIDTH]
             for name, entries in zip(batch, self._read(batch), strict=True):
                 total += len(entries)
-                if total > LARGEST_PLAN and total > len(entries):
+                if total > LARGEST_PLAN:
                     return
                 yield name, len(entries)
 

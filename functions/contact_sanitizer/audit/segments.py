@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # see audit.tree
     from contact_sanitizer.ports import Objects
 
 FOLDER: Final = "segments/"
+LARGEST_SEGMENT: Final = 1024
+"""Events in one segment."""
 _ID = re.compile(rb"[0-9A-HJKMNP-TV-Z]{26}\"")
 _TIME = re.compile(rb"(\d{1,16}),")
 _METADATA: Final = b'"metadata":{"correlation_uid":"'
@@ -29,10 +31,14 @@ def append(objects: Objects, events: Sequence[Event]) -> None:
 
     An event whose id is there already was announced before, and stays as it was said first.
     """
+    if not 0 < len(events) <= LARGEST_SEGMENT:
+        raise AssertionError("a segment has at least one event, and not more than a seal can plan for")
     data = b"".join([event.line() for event in events])
     if any(len(line) > LONGEST_ENTRY for line in data.splitlines()):
         raise AuditError("audit_unwritable", "an audit event is too long to be kept")
-    objects.put(FOLDER + events[0].uid, data, absent=True)
+    key = FOLDER + events[0].uid
+    if not objects.put(key, data, absent=True) and objects.get(key) is None:
+        raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")
 
 
 def waiting(objects: Objects, since: int = 0) -> Iterator[str]:
@@ -53,7 +59,7 @@ def read(objects: Objects, name: str) -> list[bytes] | None:
     if data is None:
         return None
     lines = data.split(b"\n")
-    if lines.pop() or not lines or any(entry_id(line) is None for line in lines):
+    if lines.pop() or not 0 < len(lines) <= LARGEST_SEGMENT or any(entry_id(line) is None for line in lines):
         raise AuditError("audit_damaged", "a segment of the audit log is damaged")
     if entry_id(lines[0]) != name:
         raise AuditError("audit_damaged", "a segment of the audit log has another's name")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.events import Event
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.ports import Objects
@@ -17,6 +18,14 @@ class AuditSegments:
 
     def append(self, event: Event) -> None:
         """Keep the event for good, or raise `AuditError`; the same event again changes nothing."""
-        key, line = f"segments/{event.uid}", event.line()
-        if not self.objects.put(key, line, absent=True) and self.objects.get(key) is None:
-            raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")
+        segments.append(self.objects, [event])
+
+    def conclude(self, now: int, *, heartbeat: bool = False) -> None:
+        """Nothing: the stack's own seal comes by the clock, and nobody else may sign."""
+
+    def public_keys(self) -> str:
+        """The verifier keys that the seal put beside the log; `AuditError` (`audit_missing`) before the first."""
+        keys = self.objects.get("public-key")
+        if keys is None:
+            raise AuditError("audit_missing", "the audit log was never sealed yet")
+        return keys.decode("ascii", "replace")

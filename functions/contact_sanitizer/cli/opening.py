@@ -13,8 +13,8 @@ from contact_sanitizer.workspace import Workspace
 def open_workspace(context: click.Context, *, make: bool = False) -> Workspace:
     """The workspace that the global options name; a home is made where it is missing.
 
-    A tenant of a stack is made with `make` alone: a mistyped name must not make one for everybody. However the
-    command ends, its events are sealed then.
+    A tenant of a stack is made with `make` alone: a mistyped name must not make one for everybody. However
+    the command ends, its events are sealed then.
     """
     options = options_of(context)
     if options.stack is not None:

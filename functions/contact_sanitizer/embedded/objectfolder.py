@@ -44,12 +44,10 @@ class ObjectFolder:
 
     def get(self, key: str) -> bytes | None:
         """What is kept under the key, or None."""
-        # O_NONBLOCK: a named pipe in an object's place would hold us until somebody writes into it.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         try:
-            with os.fdopen(os.open(self._path(key), flags), "rb") as file:
+            with open(self._path(key), "rb", opener=_open_file) as file:
                 data = file.read(_LARGEST + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         except OSError:
             raise _unreadable() from None
@@ -137,6 +135,11 @@ def _placed(temporary: Path, path: Path, data: bytes, *, absent: bool) -> bool:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
+
+
+def _open_file(path: str, _flags: int) -> int:
+    # O_NONBLOCK: a named pipe in an object's place would hold us until somebody writes into it.
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _is_running(process: int) -> bool:

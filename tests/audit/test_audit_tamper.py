@@ -1,0 +1,334 @@
+"""Twelve kinds of tampering at many places: all found with the public key, none in the untouched log."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from contact_sanitizer.audit import segments
+from contact_sanitizer.audit.accounts import compare_lists
+from contact_sanitizer.audit.actions import Action, Outcome
+from contact_sanitizer.audit.events import Event
+from contact_sanitizer.audit.seal import Sealer, begin_log
+from contact_sanitizer.audit.tiles import (
+    CHECKPOINT,
+    join_entries,
+    join_hashes,
+    kept_checkpoint_key,
+    parse_kept_checkpoint,
+    split_entries,
+    split_hashes,
+)
+from contact_sanitizer.audit.tree import Tree
+from contact_sanitizer.audit.verify import Expectations, verify_log
+from contact_sanitizer.errors import AuditError
+from contact_sanitizer.listid import sortable_id
+from logworld import (
+    MINUTE,
+    SIGNER,
+    START,
+    STRANGER,
+    VERIFIERS,
+    MemoryObjects,
+    append,
+    event,
+    log_of,
+    newest,
+    sealer,
+)
+
+POSITIONS = int(os.environ.get("CONTACT_SANITIZER_TAMPER", "12"))
+LIST = sortable_id(START, b"a made lis")
+MANIFEST = b'{"list_id": "..."}\n'
+SIZES = [1, 2, 100, 255, 256, 257, 400, 512, 700, 777]
+
+
+def with_list() -> MemoryObjects:
+    objects = log_of(SIZES, keep=True, heartbeats=True)
+    published = Event(
+        Action.LIST_PUBLISHED,
+        Outcome.BEGUN,
+        START + 800_000,
+        "ops",
+        "default",
+        LIST,
+        LIST,
+        list_id=LIST,
+        digests={"manifest": sha256(MANIFEST).hexdigest(), "clean": sha256(b"token\n").hexdigest()},
+    )
+    segments.append(objects, [published])
+    append(objects, range(801, 830))
+    sealer(objects, keep=True).seal(START + 830_000)
+    return objects
+
+
+LOG = with_list()
+TILES = sorted(key for key in LOG.data if key.startswith("tile/"))
+LAST = newest(LOG)
+
+
+def copy() -> MemoryObjects:
+    return MemoryObjects(dict(LOG.data))
+
+
+def fault(objects: MemoryObjects) -> str:
+    """The code of the first fault; empty where everything fits."""
+    try:
+        verify_log(objects, VERIFIERS)
+    except AuditError as error:
+        return error.code
+    return ""
+
+
+def bit_flip(chance: random.Random) -> MemoryObjects:
+    objects = copy()
+    key = chance.choice(sorted(objects.data))
+    data = bytearray(objects.data[key])
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    objects.data[key] = bytes(data)
+    return objects
+
+
+def full_bundles(objects: MemoryObjects) -> list[str]:
+    return [key for key in sorted(objects.data) if key.startswith("tile/entries/")]
+
+
+def rewritten(chance: random.Random, change: Callable[[list[bytes]], None]) -> MemoryObjects:
+    """Entries changed in every file that has them, hashes and all, as one without the key would do it."""
+    objects, at = copy(), chance.randrange(LAST.size)
+    entries = [entry for _, entry in Tree(LOG, LAST.size).entries_from(0)]
+    tail = entries[at:]
+    change(tail)
+    _, files = Tree(MemoryObjects(), 0).extended(entries[:at] + tail)
+    for key in TILES:
+        objects.delete(key)
+    objects.data |= files
+    for key in [key for key in objects.data if key.startswith((segments.FOLDER, "sealed/"))]:
+        objects.delete(key)
+    return objects
+
+
+def delete(chance: random.Random) -> MemoryObjects:
+    def change(tail: list[bytes]) -> None:
+        del tail[0]
+
+    return rewritten(chance, change)
+
+
+def insert(chance: random.Random) -> MemoryObjects:
+    return rewritten(chance, lambda tail: tail.insert(0, event(5_000 + chance.randrange(99)).line()[:-1]))
+
+
+def swap(chance: random.Random) -> MemoryObjects:
+    def change(tail: list[bytes]) -> None:
+        tail.append(tail.pop(0)) if len(tail) > 1 else tail.append(tail[0])
+
+    return rewritten(chance, change)
+
+
+def truncate(chance: random.Random) -> MemoryObjects:
+    objects, key = copy(), chance.choice(sorted(LOG.data))
+    data = objects.data[key]
+    objects.data[key] = data[: chance.randrange(len(data))]
+    return objects
+
+
+def rollback(chance: random.Random) -> MemoryObjects:
+    """The newest checkpoints taken away, and `checkpoint` put back to the one before."""
+    objects, back = copy(), chance.randrange(1, LAST.number)
+    for number in range(LAST.number - back + 1, LAST.number + 1):
+        objects.delete(kept_checkpoint_key(number))
+    objects.data[CHECKPOINT] = objects.data[kept_checkpoint_key(LAST.number - back)]
+    for key in [key for key in objects.data if key.startswith("sealed/")]:
+        objects.delete(key)
+    return objects
+
+
+def replayed_checkpoint(chance: random.Random) -> MemoryObjects:
+    objects = copy()
+    old = kept_checkpoint_key(chance.randrange(LAST.number))
+    place = chance.choice([CHECKPOINT, *(kept_checkpoint_key(n) for n in range(LAST.number + 1))])
+    objects.data[place] = objects.data[old]
+    return bit_flip(chance) if objects.data == LOG.data else objects
+
+
+def fork(chance: random.Random) -> MemoryObjects:
+    """Another history from some seal on, signed with the very key."""
+    at = chance.randrange(len(SIZES))
+    objects = log_of(SIZES[:at], keep=True, heartbeats=True)
+    segments.append(objects, [event(9_000 + chance.randrange(99), at=START)])
+    sealer(objects, keep=True).seal(START + 840_000)
+    number = newest(objects).number
+    forked = copy()
+    for key, data in objects.data.items():
+        if key.startswith("tile/") or key == kept_checkpoint_key(number):
+            forked.data[key] = data
+    return forked
+
+
+def foreign_key(chance: random.Random) -> MemoryObjects:
+    objects = copy()
+    numbers = sorted(n for key in objects.data if (n := parse_kept_checkpoint(key)) is not None)
+    for number in numbers[chance.randrange(len(numbers)) :]:
+        text = LOG.data[kept_checkpoint_key(number)].split(b"\n\n")[0] + b"\n"
+        signature = STRANGER.sign(text)
+        import base64  # noqa: PLC0415 - here only
+
+        line = base64.b64encode(STRANGER.verifier.key_id + signature)
+        note = text + b"\n" + "\u2014 ".encode() + SIGNER.origin.encode() + b" " + line + b"\n"
+        objects.data[kept_checkpoint_key(number)] = objects.data[CHECKPOINT] = note
+    return objects
+
+
+def removed_segment(chance: random.Random) -> MemoryObjects:
+    objects = copy()
+    objects.delete(chance.choice([key for key in sorted(objects.data) if key.startswith(segments.FOLDER)]))
+    return objects
+
+
+def edited_time(chance: random.Random) -> MemoryObjects:
+    def change(tail: list[bytes]) -> None:
+        stated = json.loads(tail[0])
+        stated["time"] += chance.choice([-1, 1]) * chance.randrange(1, MINUTE)
+        tail[0] = json.dumps(stated, sort_keys=True, separators=(",", ":")).encode()
+
+    return rewritten(chance, change)
+
+
+KINDS: dict[str, tuple[Callable[[random.Random], MemoryObjects], set[str]]] = {
+    "bit_flip": (bit_flip, set()),
+    "delete": (delete, {"checkpoint_inconsistent", "entries_missing", "tile_missing", "entries_damaged"}),
+    "insert": (insert, {"checkpoint_inconsistent", "entries_damaged", "seal_undone"}),
+    "swap": (swap, {"checkpoint_inconsistent", "event_repeated", "entries_damaged"}),
+    "truncate": (truncate, set()),
+    "rollback": (rollback, set()),
+    "replayed_checkpoint": (replayed_checkpoint, set()),
+    "fork": (fork, set()),
+    "foreign_key": (foreign_key, {"checkpoint_unsigned"}),
+    "removed_segment": (removed_segment, {"segment_missing"}),
+    "edited_time": (edited_time, {"checkpoint_inconsistent"}),
+}
+
+
+def test_nothing_is_found_in_the_untouched_log() -> None:
+    found = verify_log(LOG, VERIFIERS)
+    assert (found.newest, found.waiting, found.gaps) == (LAST, 0, ())
+    assert found.newest.size == 807
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tampering_of_every_kind_is_found_wherever_it_is(kind: str) -> None:
+    tamper, codes = KINDS[kind]
+    for position in range(POSITIONS):
+        objects = tamper(random.Random(f"{kind} {position}"))  # noqa: S311 - places, not secrets
+        if objects.data == LOG.data:
+            continue
+        code = fault(objects)
+        assert code, f"{kind} {position}"
+        assert not codes or code in codes, f"{kind} {position}"
+
+
+@pytest.mark.parametrize("position", range(min(POSITIONS, 40)))
+def test_a_changed_manifest_or_list_is_found(position: int, tmp_path: Path) -> None:
+    published = verify_log(LOG, VERIFIERS).published
+    place = tmp_path / LIST
+    place.mkdir()
+    (place / "manifest.json").write_bytes(MANIFEST)
+    (place / "clean.csv").write_bytes(b"token\n")
+    assert compare_lists(published, tmp_path) == (1, 0)
+    path = place / ["manifest.json", "clean.csv"][position % 2]
+    data = bytearray(path.read_bytes())
+    data[position // 2 % len(data)] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(AuditError, match="list_altered"):
+        compare_lists(published, tmp_path)
+
+
+def test_a_list_that_nobody_announced_and_one_that_lost_a_file_are_found(tmp_path: Path) -> None:
+    published = verify_log(LOG, VERIFIERS).published
+    assert compare_lists(published, tmp_path) == (0, 1)
+    (tmp_path / LIST).mkdir()
+    (tmp_path / LIST / "manifest.json").write_bytes(MANIFEST)
+    with pytest.raises(AuditError, match="list_altered"):
+        compare_lists(published, tmp_path)
+    (tmp_path / LIST).rename(tmp_path / sortable_id(START, b"invented!!"))
+    with pytest.raises(AuditError, match="list_unannounced"):
+        compare_lists(published, tmp_path)
+
+
+def bent(objects: MemoryObjects, key: str, at: int) -> MemoryObjects:
+    data = bytearray(objects.data[key])
+    data[at] ^= 1
+    return MemoryObjects({**objects.data, key: bytes(data)})
+
+
+def test_the_first_fault_is_named() -> None:
+    third = len(join_entries(split_entries(LOG.data["tile/entries/001"])[:3])) + 40
+    for key, at, code, word in (
+        ("tile/entries/001", third, "event_altered", "event 259 "),
+        ("tile/0/001", 32 * 7, "tile_altered", "tile/0/001"),
+        ("tile/1/000.p/3", 40, "tile_altered", "tile/1/000.p/3"),
+        ("tile/0/000.p/100", 40, "tile_altered", "tile/0/000.p/100"),
+        (kept_checkpoint_key(4), 60, "checkpoint_unsigned", "checkpoint 4 "),
+    ):
+        with pytest.raises(AuditError, match=code) as caught:
+            verify_log(bent(LOG, key, at), VERIFIERS)
+        assert word in caught.value.message
+    hashes = split_hashes(LOG.data["tile/0/002"])
+    swapped = MemoryObjects({**LOG.data, "tile/0/002": join_hashes([*hashes[:-2], hashes[-1], hashes[-2]])})
+    assert fault(swapped) == "tile_altered"
+
+
+def test_a_missed_heartbeat_is_flagged_within_two_intervals() -> None:
+    objects = log_of([3])
+    by = sealer(objects)
+    for minute in range(1, 10):
+        by.seal(START + minute * MINUTE, heartbeat=True)
+    late = START + 9 * MINUTE
+
+    def gaps(now: int) -> int:
+        return len(verify_log(objects, VERIFIERS, Expectations(heartbeat=MINUTE, now=now)).gaps)
+
+    assert gaps(late + 2 * MINUTE) == 0
+    assert gaps(late + 2 * MINUTE + 1) == 1
+    by.seal(late + 3 * MINUTE, heartbeat=True)
+    assert gaps(late + 3 * MINUTE) == 1
+
+
+def test_a_log_that_was_put_back_as_a_whole_is_known_by_a_checkpoint_from_another_time() -> None:
+    older = log_of(SIZES[:4], keep=True, heartbeats=True)
+    assert fault(older) == ""
+    kept = Expectations(known=LOG.data[CHECKPOINT])
+    with pytest.raises(AuditError, match="checkpoint_behind"):
+        verify_log(older, VERIFIERS, kept)
+    assert verify_log(LOG, VERIFIERS, Expectations(known=older.data[CHECKPOINT])).newest == LAST
+    other = MemoryObjects()
+    begin_log(other, SIGNER, START)
+    append(other, range(1, 900))
+    Sealer(other, SIGNER).seal(START + 900_000)
+    with pytest.raises(AuditError, match=r"checkpoint_(inconsistent|behind)"):
+        verify_log(other, VERIFIERS, Expectations(known=older.data[CHECKPOINT]))
+
+
+def test_an_event_dated_after_its_seal_is_found() -> None:
+    objects = log_of([3])
+    segments.append(objects, [event(4, at=START + 60 * MINUTE)])
+    sealer(objects).seal(START + 5_000)
+    assert fault(objects) == "event_misdated"
+
+
+def test_an_event_that_was_sealed_twice_is_found() -> None:
+    objects = log_of([3])
+    append(objects, [1])
+    tree = Tree(objects, 3)
+    grown, files = tree.extended([event(1).line()[:-1]])
+    objects.data |= files
+    by = sealer(objects)
+    by._sign(newest(objects), grown.size, grown.root(), START + 9_000)
+    assert fault(objects) == "event_repeated"
