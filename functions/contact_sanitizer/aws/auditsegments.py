@@ -24,7 +24,7 @@ class AuditSegments:
         """Nothing: the stack's own seal comes by the clock, and nobody else may sign."""
 
     def public_keys(self) -> str:
-        """The verifier keys that the seal put beside the log; `AuditError` (`audit_missing`) before the first."""
+        """The verifier keys that the seal put beside the log; `AuditError` (`audit_missing`) before then."""
         keys = self.objects.get("public-key")
         if keys is None:
             raise AuditError("audit_missing", "the audit log was never sealed yet")
