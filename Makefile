@@ -120,8 +120,10 @@ seals: $(READY)
 
 deliveries: $(READY)
 	@CONTACT_SANITIZER_SEEDS=1000 CONTACT_SANITIZER_PEOPLE=100000 $(BIN)/python -m pytest -n auto tests/delivery
+
 bench-delivery: $(READY)
 	@$(BIN)/python benchmarks/delivery.py
+
 plan: $(READY)
 	@$(BIN)/python -m contact_sanitizer.phone.compile
 

@@ -36,7 +36,9 @@ def append(objects: Objects, events: Sequence[Event]) -> None:
     data = b"".join([event.line() for event in events])
     if any(len(line) > LONGEST_ENTRY for line in data.splitlines()):
         raise AuditError("audit_unwritable", "an audit event is too long to be kept")
-    objects.put(FOLDER + events[0].uid, data, absent=True)
+    key = FOLDER + events[0].uid
+    if not objects.put(key, data, absent=True) and objects.get(key) is None:
+        raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")
 
 
 def waiting(objects: Objects, since: int = 0) -> Iterator[str]:
