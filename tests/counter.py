@@ -108,10 +108,12 @@ class Counter:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """All audit events: operation, code and particulars."""
-        lines = home_of(self.place).audit.lines()
+        """The tenant's audit events in the order of their ids: operation, code and particulars."""
+        events = [json.loads(line) for line in home_of(self.place).audit.lines()]
         return [
-            {"operation": event["api"]["operation"], **event["unmapped"]} for event in map(json.loads, lines)
+            {"operation": event["api"]["operation"], **event["unmapped"]}
+            for event in sorted(events, key=lambda event: str(event["metadata"]["uid"]))
+            if event["metadata"]["tenant_uid"] == self.place.tenant
         ]
 
     @property
