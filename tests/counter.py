@@ -108,18 +108,20 @@ class Counter:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The audit events of deliveries and their like: operation, code and particulars.
-
-        Not those of lists: within one moment of the fixed clock their ids put them anywhere.
-        """
-        told = map(json.loads, home_of(self.place).audit.lines())
-        events = [{"operation": event["api"]["operation"], **event["unmapped"]} for event in told]
-        return [event for event in events if not event["operation"].startswith("list.")]
+        """The tenant's events but those of lists, in the order of their ids: operation, code, particulars."""
+        events = [json.loads(line) for line in home_of(self.place).audit.lines()]
+        return [
+            {"operation": event["api"]["operation"], **event["unmapped"]}
+            for event in sorted(events, key=lambda event: str(event["metadata"]["uid"]))
+            if event["metadata"]["tenant_uid"] == self.place.tenant
+            # Ids of lists' events come from what they tell: in one moment they may stand anywhere.
+            and not event["api"]["operation"].startswith("list.")
+        ]
 
     @property
     def last_event(self) -> dict[str, Any]:
-        """The latest audit event."""
-        return self.events[-1]
+        """The latest audit event, those of lists aside: their ids come from what they tell, not from when."""
+        return [event for event in self.events if not event["operation"].startswith("list.")][-1]
 
 
 def counter_at(folder: Path, tenant: str = "default") -> Counter:

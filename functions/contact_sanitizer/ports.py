@@ -182,21 +182,8 @@ class TenantRegistry(Registry, ReplyKeeper, Protocol):
 class AuditWriter(Protocol):
     """Where events go before their effects."""
 
-    @property
-    def objects(self) -> Objects:
-        """What the log is made of, to read it."""
-        ...
-
     def append(self, event: AuditEvent) -> None:
         """Keep the event for good, or raise `AuditError`: then its effect must not happen."""
-        ...
-
-    def conclude(self, now: int, *, heartbeat: bool = False) -> None:
-        """Seal what was appended, where nobody else does; `AuditError` where that fails."""
-        ...
-
-    def public_keys(self) -> str:
-        """The verifier keys of the log's checkpoints (C2SP signed-note), one a line."""
         ...
 
 
