@@ -36,11 +36,8 @@ _PAUSES = (0.5, 1.0, 2.0, 3.0, 5.0)
     metavar="SECONDS",
     help="How long to wait for the list; 0 returns once the file is sent.",
 )
-@click.option(
-    "--id", "upload_id", metavar="UPLOAD", hidden=True, help="Wait for an upload that was sent before."
-)
 @click.pass_context
-def upload(context: click.Context, file: Path, policy: str, wait: int, upload_id: str | None) -> None:
+def upload(context: click.Context, file: Path, policy: str, wait: int) -> None:
     """Upload the contact list FILE to a stack, by a form that only this file fits, and wait for its list."""
     stack = options_of(context).stack
     if stack is None:
@@ -48,10 +45,9 @@ def upload(context: click.Context, file: Path, policy: str, wait: int, upload_id
             "request_invalid", "say --stack NAME; at home 'run' makes a list without uploading"
         )
     uploads = uploads_of(stack, os.environ.get(API_URL, ""))
-    if upload_id is None:
-        upload_id, form = uploads.request(policy)
-        with progress_bar(file) as progress:
-            uploads.send(form, file, progress)
+    upload_id, form = uploads.request(policy)
+    with progress_bar(file) as progress:
+        uploads.send(form, file, progress)
     shown = _wait(uploads, upload_id, wait)
     emit(context, shown, lambda: _print(shown))
 
