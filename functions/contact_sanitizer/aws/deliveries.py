@@ -23,7 +23,8 @@ from contact_sanitizer.aws.uploads import S3Upload
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.listid import ListId
-from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
+from contact_sanitizer.outputs.digesting import Digest, DigestingFile, writing_errors
+from contact_sanitizer.protection.digests import note_digest
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 CONTENT: Final = "content"
 PEOPLE: Final = "people"
-_DIGEST: Final = "sha256"
+_DIGEST: Final = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class S3Delivery:
 
     def people(self) -> DigestingFile:
         """The note of the delivered people, for our eyes only."""
-        return self._create(PEOPLE)
+        return self._create(PEOPLE, note_digest())
 
     def check(self) -> None:
         """Raises `OutputError` (`out_exists`) where another file is in the place of the sender's copy."""
@@ -132,9 +133,9 @@ class S3Delivery:
             file.abandon()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _create(self, name: str) -> DigestingFile:
+    def _create(self, name: str, digest: Digest | None = None) -> DigestingFile:
         with writing_errors():
-            file = DigestingFile((self._scratch / name).open("xb"))
+            file = DigestingFile((self._scratch / name).open("xb"), digest=digest)
         self._files[name] = file
         return file
 
