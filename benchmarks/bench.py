@@ -18,6 +18,7 @@ import platform
 import shutil
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -146,15 +147,23 @@ def prepare(cases: Sequence[Case], registry_size: int) -> None:
             spelled: dict[str, Any] = {"cells": hostile} if case.hostile else {}
             write_list(case.source, case.rows, region=case.region, **spelled)
         case.policy.write_text(POLICY.format(region=case.region))
+    new_home = layout_of_a_new_home()
     for region in sorted({case.region for case in cases}):
         of_region = [case for case in cases if case.region == region]
         size = registry_size if region == "CN" else 0
-        stamp = hashlib.sha256(repr((size, of_region)).encode()).hexdigest()[:16]
+        stamp = hashlib.sha256(repr((size, of_region, new_home)).encode()).hexdigest()[:16]
         mark = of_region[0].home / "bench-stamp"
         if not mark.exists() or mark.read_text() != stamp:
             shutil.rmtree(of_region[0].home, ignore_errors=True)
             fill(of_region, COUNTRIES[region], size)
             mark.write_text(stamp)
+
+
+def layout_of_a_new_home() -> list[str]:
+    """The files of a home as it is made now: a home that was made otherwise is of no use any more."""
+    with tempfile.TemporaryDirectory() as folder:
+        Workspace.open(Path(folder) / "home").close()
+        return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
 
 
 @dataclass(frozen=True, slots=True)
