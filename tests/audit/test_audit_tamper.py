@@ -204,7 +204,7 @@ def edited_time(chance: random.Random) -> MemoryObjects:
 KINDS: dict[str, tuple[Callable[[random.Random], MemoryObjects], set[str]]] = {
     "bit_flip": (bit_flip, set()),
     "delete": (delete, {"checkpoint_inconsistent", "entries_missing", "tile_missing", "entries_damaged"}),
-    "insert": (insert, {"checkpoint_inconsistent", "entries_damaged", "seal_undone"}),
+    "insert": (insert, {"checkpoint_inconsistent", "entries_damaged", "seal_undone", "event_misdated"}),
     "swap": (swap, {"checkpoint_inconsistent", "event_repeated", "entries_damaged"}),
     "truncate": (truncate, set()),
     "rollback": (rollback, set()),
