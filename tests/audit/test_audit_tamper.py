@@ -201,11 +201,22 @@ def edited_time(chance: random.Random) -> MemoryObjects:
     return rewritten(chance, change)
 
 
+# Which of these is met first depends on how the right edge's width came to change.
+REWRITTEN = {
+    "checkpoint_inconsistent",
+    "entries_missing",
+    "entries_damaged",
+    "tile_missing",
+    "event_repeated",
+    "event_misdated",
+    "seal_undone",
+}
+
 KINDS: dict[str, tuple[Callable[[random.Random], MemoryObjects], set[str]]] = {
     "bit_flip": (bit_flip, set()),
-    "delete": (delete, {"checkpoint_inconsistent", "entries_missing", "tile_missing", "entries_damaged"}),
-    "insert": (insert, {"checkpoint_inconsistent", "entries_damaged", "seal_undone"}),
-    "swap": (swap, {"checkpoint_inconsistent", "event_repeated", "entries_damaged"}),
+    "delete": (delete, REWRITTEN),
+    "insert": (insert, REWRITTEN),
+    "swap": (swap, REWRITTEN),
     "truncate": (truncate, set()),
     "rollback": (rollback, set()),
     "replayed_checkpoint": (replayed_checkpoint, set()),
