@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,19 +10,36 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudworld import AUDIT, cloud
+from contact_sanitizer.aws.objects import S3Objects
 from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.ports import Objects
 from logworld import MemoryObjects
 
-STORES: dict[str, Callable[[Path], Objects]] = {
-    "folder": ObjectFolder,
-    "memory": lambda _: MemoryObjects(),
+
+def _folder(root: Path) -> Iterator[Objects]:
+    yield ObjectFolder(root)
+
+
+def _memory(_root: Path) -> Iterator[Objects]:
+    yield MemoryObjects()
+
+
+def _bucket(_root: Path) -> Iterator[Objects]:
+    with cloud() as world:
+        yield S3Objects(world.clients.s3, AUDIT, "log/", world.data_key)
+
+
+STORES: dict[str, Callable[[Path], Iterator[Objects]]] = {
+    "folder": _folder,
+    "memory": _memory,
+    "bucket": _bucket,
 }
 
 
 @pytest.fixture(params=STORES)
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
-    return STORES[request.param](tmp_path)
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Objects]:
+    yield from STORES[request.param](tmp_path)
 
 
 def test_what_was_put_is_there_as_it_was(objects: Objects) -> None:
