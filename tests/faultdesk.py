@@ -1,4 +1,4 @@
-"""What the fault suites share: calls of AWS that are struck, workers in a chosen order, lists as readers see them.
+"""What the fault suites share: calls of AWS that are struck, workers in a chosen order, lists as read.
 
 A call is everything that one use of a client sends, repeats included. A killed process sends nothing more.
 """
@@ -15,12 +15,13 @@ from itertools import count
 from threading import Condition, Lock, Thread, get_ident
 from typing import Any, Final
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ReadTimeoutError
 from moto.core.models import botocore_stubber
 
-from cloudworld import AUDIT, CLEAN, answer_of
+from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY, UPLOADS, answer_of
 from contact_sanitizer.announcing import Circumstances
 from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.handlers.queue import function_of
@@ -55,6 +56,8 @@ class Calls:
 
     def __init__(self) -> None:
         self.interleaving: Interleaving | None = None
+        #: How the audit log's bucket answers to a writing; empty: as it should.
+        self.audit_log = ""
         self._lock = Lock()
         self.begin()
 
@@ -69,6 +72,8 @@ class Calls:
         """Pass a request on, or not."""
         if self.interleaving is not None:
             self.interleaving.yield_turn()
+        if self.audit_log and event_name.endswith(".PutObject") and f"/{AUDIT}/" in _path(request.url):
+            return _fail(self.audit_log, event_name, request)
         strike = self._struck(event_name.rsplit(".", 1)[1], request.headers.get("amz-sdk-invocation-id"))
         if strike is None:
             return send()
@@ -77,9 +82,7 @@ class Calls:
         if strike.kind == "kill":
             self._dead = True
             raise Killed
-        if strike.kind in {"timeout", "lost"}:
-            raise ReadTimeoutError(endpoint_url=request.url)
-        return answer_of(strike.kind, event_name.split(".")[1], request)
+        return _fail(strike.kind, event_name, request)
 
     def _struck(self, operation: str, call: object) -> Strike | None:
         with self._lock:
@@ -93,6 +96,18 @@ class Calls:
         if strike is None or strike.at != number or (repeated and strike.kind == "lost"):
             return None
         return strike
+
+
+def _fail(kind: str, event_name: str, request: AWSPreparedRequest) -> Any:
+    if kind in {"timeout", "lost"}:
+        raise ReadTimeoutError(endpoint_url=request.url)
+    return answer_of(kind, event_name.split(".")[1], request)
+
+
+def _path(url: str) -> str:
+    """Bucket and key, wherever the address has the bucket."""
+    parts = urlsplit(url)
+    return f"/{parts.netloc.partition('.')[0]}{parts.path}"
 
 
 @contextmanager
@@ -216,9 +231,29 @@ class FaultDesk:
     def entry(self, list_id: str) -> ListEntry | None:
         return self.desk.workspace.catalogue.get(ListId(list_id))
 
+    def held(self) -> set[tuple[str, ...]]:
+        """All objects and items but those of the audit log, parts of lists, and notes on uploads."""
+        clients = self.desk.cloud.clients
+        held: set[tuple[str, ...]] = set()
+        for bucket in (CLEAN, UPLOADS):
+            for kept in clients.s3.list_object_versions(Bucket=bucket).get("Versions", []):
+                held.add((bucket, kept["Key"], kept["VersionId"]))
+        for table in (REGISTRY, CATALOGUE):
+            for item in clients.dynamodb.scan(TableName=table)["Items"]:
+                held.add((table, item["pk"]["S"], item["sk"]["S"], json.dumps(item, default=str)))
+        return {entry for entry in held if not entry[1].startswith(("work/", "default#upload"))}
+
     def parts(self) -> int:
         """How many parts of unfinished lists are kept."""
         return int(self.desk.cloud.clients.s3.list_objects_v2(Bucket=CLEAN, Prefix="work/")["KeyCount"])
+
+    def told_again(self, queue: str) -> list[str]:
+        """Take the messages out of a queue."""
+        sqs = self.desk.cloud.clients.sqs
+        received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in received:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return [message["Body"] for message in received]
 
     def forget_audit(self) -> None:
         """Take the audit events away, so that looking through them stays quick."""

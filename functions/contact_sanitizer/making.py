@@ -66,7 +66,7 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
 
 
 def conclude_list(list_id: ListId, office: ListOffice) -> Manifest | None:
-    """The manifest of a published list, entered as made also where its maker died before; None without one."""
+    """The manifest of a published list, entered as made also where its maker died before; or None."""
     claimed = office.catalogue.get(list_id)
     return _conclude(claimed, office)[0] if claimed and _is_published(claimed, office) else None
 
