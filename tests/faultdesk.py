@@ -132,6 +132,8 @@ class Interleaving:
         self._working: list[int] = []
         self._numbers: dict[int, int] = {}
         self._turn = -1
+        #: A worker that stands still while another does much is what lets them get into each other's way.
+        self._keep = self._chance.choice((0.0, 0.5, 0.9, 0.97))
 
     def run(self, works: Sequence[Callable[[], None]]) -> None:
         """Do the works at once; raises what the first of them raised."""
@@ -168,6 +170,8 @@ class Interleaving:
 
     def _choose(self) -> None:
         with self._condition:
+            if self._turn in self._working and self._chance.random() < self._keep:
+                return
             self._turn = self._chance.choice(self._working) if self._working else -1
             self._condition.notify_all()
 

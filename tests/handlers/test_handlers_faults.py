@@ -32,7 +32,7 @@ from functiondesk import FunctionDesk
 
 FULL = bool(os.environ.get("CONTACT_SANITIZER_CLOUD_FAULTS"))
 SLICES = 16 if FULL else 2
-SAMPLE = 20
+SAMPLE = 12
 KEY = "uploads/default/list.csv"
 ROWS = (
     b"phone,note\n13812345678,a\n13912345678,b\n13612345678,c\n12,d\n13712345678 \xe9\x80\x80\xe8\xae\xa2,e\n"
@@ -58,7 +58,9 @@ def arrival_of(message: dict[str, Any]) -> Arrival:
     return arrival
 
 
-def converge(faults: FaultDesk, message: dict[str, Any], strike: Strike | None) -> dict[str, bytes]:
+def converge(
+    faults: FaultDesk, message: dict[str, Any], strike: Strike | None, kept: int = 2
+) -> dict[str, bytes]:
     """Deliver until it is consumed, looking at each step as a reader does; the list's files."""
     list_id = arrival_of(message).list_id
     for turn in range(REDELIVERIES + 1):
@@ -67,18 +69,18 @@ def converge(faults: FaultDesk, message: dict[str, Any], strike: Strike | None) 
         if consumed:
             break
     assert consumed, strike
-    check_end(faults, message, strike)
+    check_end(faults, message, kept, strike)
     assert files is not None
     return files
 
 
-def check_end(faults: FaultDesk, message: dict[str, Any], about: object) -> None:
+def check_end(faults: FaultDesk, message: dict[str, Any], kept: int, about: object) -> None:
     arrival = arrival_of(message)
     upload, entry = faults.upload(arrival.upload_id), faults.entry(arrival.list_id)
     assert upload is not None, about
     assert (upload.state.value, upload.code) == ("made", ""), about
     assert entry is not None, about
-    assert (entry.state, entry.rows, entry.kept) == ("made", 5, 2), about
+    assert (entry.state, entry.rows, entry.kept) == ("made", 5, kept), about
     assert faults.desk.versions(arrival.key) == 0, about
     assert faults.parts() == 0, about
 
@@ -104,6 +106,25 @@ def test_struck_at_any_call_a_list_is_made_once_whole_and_with_the_same_bytes(
         except AssertionError as error:
             failed.append((strike, sent[strike.at], str(error)[:200]))
     assert failed == []
+
+
+def test_struck_while_a_new_stacks_tenant_is_made_its_first_upload_becomes_a_list(
+    faults: FaultDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_calls = 16
+    todo = strikes(first_calls)
+    if not FULL:
+        todo = random.Random(12).sample(todo, SAMPLE // 2)  # noqa: S311 - a sample
+    for number, strike in enumerate(todo):
+        monkeypatch.setenv("CS_DEFAULT_TENANT", f"t{number}")
+        stage.settings.cache_clear()
+        faults.forget_audit()
+        new = FunctionDesk(faults.desk.cloud, stage.settings(), tenant=f"t{number}")
+        struck_desk = FaultDesk(new, faults.calls)
+        key = f"uploads/t{number}/list.csv"
+        made = converge(struck_desk, new.put(key, ROWS), strike, kept=0)
+        assert converge(struck_desk, new.put(key, ROWS), None, kept=0) == made, strike
+        assert len(new.said("home.created")) > 0
 
 
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +175,7 @@ def test_a_list_made_in_turns_that_are_struck_comes_to_the_same_bytes(
 
 
 CONTENTS = (ROWS, ROWS.replace(b",a\n", b",x\n"), ROWS.replace(b"13912345678,b\n", b"") + b"13,z\n")
-SEEDS = int(os.environ.get("CONTACT_SANITIZER_CLOUD_SEEDS", "8"))
+SEEDS = int(os.environ.get("CONTACT_SANITIZER_CLOUD_SEEDS", "6"))
 
 
 @dataclass
