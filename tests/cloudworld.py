@@ -133,7 +133,7 @@ class Faulty:
         moment, _space, kind = self._plan(operation, len(self.sent)).partition(" ")
         self.sent.append(operation)
         self._raise = kind == "timeout"
-        self._answer = None if kind in {"", "timeout"} else _answer(kind, event_name.split(".")[1], request)
+        self._answer = None if kind in {"", "timeout"} else answer_of(kind, event_name.split(".")[1], request)
         botocore_stubber.enabled = moment != "before"
         if moment == "before" and self._raise:
             botocore_stubber.enabled = True
@@ -153,7 +153,8 @@ _CODES: Final = {
 }
 
 
-def _answer(kind: str, service: str, request: AWSPreparedRequest) -> AWSResponse:
+def answer_of(kind: str, service: str, request: AWSPreparedRequest) -> AWSResponse:
+    """What a service says that fails like this."""
     status, json_code, xml_code = _CODES[kind]
     body = (
         f"<Error><Code>{xml_code}</Code><Message>13812345678</Message></Error>"

@@ -70,10 +70,11 @@ class FunctionDesk:
     cloud: CloudWorld
     settings: StackSettings
     account: str = ACCOUNT
+    tenant: str = "default"
 
     @cached_property
     def world(self) -> StackWorld:
-        return StackWorld(self.settings, self.cloud.clients, "default")
+        return StackWorld(self.settings, self.cloud.clients, self.tenant)
 
     @cached_property
     def workspace(self) -> Workspace:

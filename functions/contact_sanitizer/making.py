@@ -48,18 +48,13 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
     claimed = office.catalogue.get(job.list_id) or _begin(job, tools, office)
     if claimed.policy_sha256 != job.policy.sha256:
         raise OutputError("list_claimed", "this list was begun under another policy; upload the file again")
-    if claimed.manifest and office.shelf.manifest(job.list_id) is not None:
+    if _is_published(claimed, office):
         return _conclude(claimed, office)
     job = replace(job, started_at=claimed.started_at, change=claimed.registry_change)
     keyring = tools.keyring.protecting_with(claimed.key_id)
     tools = replace(tools, keyring=keyring, parts=office.resume(_belongs(claimed)))
     try:
-        with office.shelf.begin(job.list_id) as sink:
-            manifest = replace(sanitize(upload, job, tools, sink), finished_at=office.clock())
-            settled = office.catalogue.change(job.list_id, lambda entry: _settled(entry, manifest))
-            manifest = Manifest.decode(settled.manifest.encode())
-            _announce(job, office, Action.LIST_PUBLISHED, manifest.finished_at, **_published(manifest))
-            sink.publish(settled.manifest.encode())
+        settled = _publish(upload, job, tools, office)
     except Paused:
         raise
     except BaseException as error:
@@ -67,8 +62,37 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
         office.announce(Action.LIST_FAILED, outcome=Outcome.FAILURE, **_about(job), code=code)
         office.catalogue.change(job.list_id, _failed)
         raise
-    tools.parts.clear()
     return _conclude(settled, office)
+
+
+def conclude_list(list_id: ListId, office: ListOffice) -> Manifest | None:
+    """The manifest of a published list, entered as made also where its maker died before; or None."""
+    claimed = office.catalogue.get(list_id)
+    return _conclude(claimed, office)[0] if claimed and _is_published(claimed, office) else None
+
+
+def _publish(upload: ListSource, job: Job, tools: Tools, office: ListOffice) -> ListEntry:
+    """Makes and publishes the list; returns its entry with the manifest that counts."""
+    manifest = None
+    try:
+        with office.shelf.begin(job.list_id) as sink:
+            manifest = replace(sanitize(upload, job, tools, sink), finished_at=office.clock())
+            made = manifest
+            settled = office.catalogue.change(job.list_id, lambda entry: _settled(entry, made))
+            manifest = Manifest.decode(settled.manifest.encode())
+            _announce(job, office, Action.LIST_PUBLISHED, manifest.finished_at, **_published(manifest))
+            sink.publish(settled.manifest.encode())
+            return settled
+    except ContactSanitizerError:
+        # Another worker may have been faster: then the list is there, and its upload perhaps gone.
+        present = None if manifest else office.catalogue.get(job.list_id)
+        if present is None or not _is_published(present, office):
+            raise
+        return present
+
+
+def _is_published(claimed: ListEntry, office: ListOffice) -> bool:
+    return bool(claimed.manifest) and office.shelf.manifest(ListId(claimed.list_id)) is not None
 
 
 def _begin(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
@@ -85,9 +109,10 @@ def _belongs(claimed: ListEntry) -> str:
 
 
 def _conclude(settled: ListEntry, office: ListOffice) -> tuple[Manifest, str]:
-    """Enters a published list as made."""
+    """Enters a published list as made, and lets go of its parts."""
     list_id, manifest = ListId(settled.list_id), Manifest.decode(settled.manifest.encode())
     office.catalogue.enter_use(settled.terms.audience, settled.terms.use)
+    office.resume(_belongs(settled)).clear()
     office.catalogue.change(list_id, lambda entry: _made(entry, manifest.counts))
     return manifest, office.shelf.where(list_id)
 

@@ -188,6 +188,10 @@ def _settled(arrival: Arrival, reception: Reception, work: Callable[[], Counts])
         if not _is_final(error):
             postpone(arrival, reception.uploads, error.code)
             raise
+        present = reception.uploads.get(arrival.upload_id)
+        if present is not None and present.state is UploadState.MADE:
+            # Another worker was faster; the object is gone because its list is made.
+            return present
         code = error.code
         _deny(arrival, reception, code)
         return reception.uploads.change(arrival.upload_id, lambda upload: refused(upload, code))

@@ -30,7 +30,7 @@ from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
 from contact_sanitizer.job import Job, Manner, Meter, Tools, no_meter
 from contact_sanitizer.listid import ListId, sortable_id
-from contact_sanitizer.making import ListOffice, make_list
+from contact_sanitizer.making import ListOffice, conclude_list, make_list
 from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
@@ -306,9 +306,15 @@ class Workspace:
         job = Job(list_id or self.new_id(), policy, self.clock())
         normalizer = Normalizer(number_rules(policy))
         tools = Tools(self.registry, self.keyring, normalizer, manner.progress, manner.meter, manner.workers)
+        return make_list(upload, job, tools, self._office(out, manner))
+
+    def conclude(self, list_id: ListId, manner: Manner) -> Manifest | None:
+        """The manifest of a list that is published, entered as made where its maker did not live to do it."""
+        return conclude_list(list_id, self._office(None, manner))
+
+    def _office(self, out: Path | None, manner: Manner) -> ListOffice:
         shelf = self.world.shelf(str(out) if out else None)
-        office = ListOffice(shelf, self.catalogue, self.record, self.clock, manner.resume)
-        return make_list(upload, job, tools, office)
+        return ListOffice(shelf, self.catalogue, self.record, self.clock, manner.resume)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock() // 1000, UTC)

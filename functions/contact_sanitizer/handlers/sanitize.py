@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -29,14 +28,15 @@ RESERVE_MILLISECONDS: Final = 90_000
 def _receive(arrival: Arrival, call: Call, reception: Reception, left: Left) -> Upload:
     work = call.world.objects(f"work/{call.world.tenant}/")
     resume = partial(ObjectParts, work, f"{arrival.list_id}/", pause=lambda: left() < RESERVE_MILLISECONDS)
+    manner = Manner(resume=resume)
     with call.workspace() as workspace:
-        make = partial(_make, workspace, Manner(resume=resume))
-        return receive_list(arrival, reception, call.world.policies, partial(_made, workspace), make)
+        made, make = partial(_made, workspace, manner), partial(_make, workspace, manner)
+        return receive_list(arrival, reception, call.world.policies, made, make)
 
 
-def _made(workspace: Workspace, list_id: ListId) -> Mapping[str, int] | None:
-    manifest = workspace.world.shelf(None).manifest(list_id)
-    return None if manifest is None else _counts(json.loads(manifest)["counts"])
+def _made(workspace: Workspace, manner: Manner, list_id: ListId) -> Mapping[str, int] | None:
+    manifest = workspace.conclude(list_id, manner)
+    return None if manifest is None else _counts(manifest.document()["counts"])
 
 
 def _make(
@@ -53,4 +53,6 @@ def _counts(stated: Mapping[str, Any]) -> Mapping[str, int]:
     return {name: int(stated[name]) for name in _COUNTS}
 
 
-handler = function_of(Door("uploads", UPLOAD, "function/sanitize", _receive))
+DOOR: Final = Door("uploads", UPLOAD, "function/sanitize", _receive)
+
+handler = function_of(DOOR)
