@@ -1,7 +1,8 @@
-"""The main job on the sample lists, as a user would run it; prints what it did and where everything lies."""
+"""The sample lists on their way: sanitized, delivered, redeemed, recalled, audited, as people would do it."""
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import subprocess
@@ -18,10 +19,13 @@ def shown(arguments: list[str]) -> list[str]:
     return [argument.replace(f"{HERE.parent}/", "") for argument in arguments]
 
 
-def run(*arguments: str) -> None:
-    """Run one command in the open, and stop where it fails."""
+def run(*arguments: str, said: str | None = None) -> str:
+    """Run one command in the open, on what is `said` to it, and stop where it fails; what it printed."""
     print(f"\n$ contact-sanitizer {' '.join(shown(list(arguments)))}", flush=True)
-    subprocess.run([COMMAND, "--home", str(PLACE / "home"), *arguments], check=True)
+    command = [COMMAND, "--home", str(PLACE / "home"), *arguments]
+    done = subprocess.run(command, check=True, input=said, stdout=subprocess.PIPE, encoding="utf-8")
+    print(done.stdout, end="", flush=True)
+    return done.stdout
 
 
 def newest_list() -> Path:
@@ -37,8 +41,26 @@ def head(path: Path, lines: int = 3) -> None:
             print(f"  {line.rstrip()}")
 
 
+def deliver(made: Path) -> None:
+    """A sender fetches the list and redeems tokens; somebody refuses meanwhile; the reviewer looks."""
+    fetched = PLACE / "for-gateway.csv"
+    terms = ("--purpose", "marketing")
+    run("senders", "add", "gateway", "--licence", "B2-EXAMPLE", "--until", "2099-12-31", *terms)
+    told = run("deliver", made.name, "--to", "gateway", *terms, "--out", str(fetched), "--json")
+    head(fetched)
+    with fetched.open(encoding="utf-8", newline="") as file:
+        tokens = "".join(row["token"] + "\n" for _, row in zip(range(2), csv.DictReader(file), strict=False))
+    redeem = ("redeem", "--as", "gateway", *terms)
+    first = json.loads(run(*redeem, said=tokens).splitlines()[0])
+    print("\nThe first of them replies TD: from now on nobody opens that token, and the sender is told.")
+    run("optout", "TD", "--from", "-", said=first["phone"])
+    run(*redeem, said=tokens)
+    run("recalls", json.loads(told)["delivery"])
+    run("audit", "verify", "--lists", str(PLACE / "lists"))
+
+
 def main() -> None:
-    """Import consents and blocklist, sanitize both lists, show the results."""
+    """Import consents and blocklist, sanitize both lists, deliver one, show the results."""
     shutil.rmtree(PLACE, ignore_errors=True)
     policy = ["--policy", str(HERE / "policy.yaml"), "--out", str(PLACE / "lists")]
     run("consent", "import", str(HERE / "consents.csv"))
@@ -51,7 +73,8 @@ def main() -> None:
     manifests = [json.loads((path / "manifest.json").read_text()) for path in (made, newest_list())]
     kept = [manifest["counts"]["kept"] for manifest in manifests]
     print(f"\nThe same people: {kept[0]} kept from the CSV, {kept[1]} from the workbook.")
-    print(f"Everything lies in {PLACE.name}/: the lists in lists/, keys, registry and audit log in home/.")
+    deliver(made)
+    print(f"\nEverything lies in {PLACE.name}/: the lists in lists/, keys, registry and audit log in home/.")
 
 
 if __name__ == "__main__":
