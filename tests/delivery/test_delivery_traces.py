@@ -28,7 +28,7 @@ def test_a_persons_deliveries_recalls_and_redemptions_are_found(counter: Counter
     known = subject(counter, PHONES[3])
     found = list(deliveries_of(known, counter.desk()))
     assert [each.delivery for each in found] == [each.delivery for each in delivered]
-    assert [each.recalled_at is not None for each in found] == [True, False, False, False]
+    assert [each.recall is not None for each in found] == [True, False, False, False]
     assert [each.sender for each in redemptions_of(known, counter.desk())] == ["gate", "gate"]
     only = list(deliveries_of(subject(counter, PHONES[9]), counter.desk()))
     assert [each.delivery for each in only] == [each.delivery for each in delivered[2:]]

@@ -152,21 +152,13 @@ def show(context: click.Context, phone: str, as_of: int | None, region: str) -> 
     emit(context, {"entries": entries}, lambda: _print(entries))
 
 
-def _state(entry: SuppressionEntry, now: int) -> str:
-    if entry.removed:
-        return "removed"
-    if now >= entry.until:
-        return "expired"
-    return "removal asked" if entry.removal_by else "in force"
-
-
 def _document(entry: SuppressionEntry, now: int) -> dict[str, object]:
     return {
         "scope": entry.scope,
         "reason": entry.reason.value,
         "since": rfc3339(entry.since * 1000),
         "until": None if entry.until == FOREVER else rfc3339(entry.until * 1000),
-        "state": _state(entry, now),
+        "state": entry.state(now),
     }
 
 

@@ -139,10 +139,29 @@ def pending_recalls(desk: DeliveryDesk) -> Iterator[Pending]:
             yield Pending(delivery.delivery_id, delivery.sender, len(feed.places) - known, since)
 
 
-def recalled_places(delivery: Delivery, desk: DeliveryDesk) -> dict[int, int]:
-    """When (milliseconds) each recall was found so far, by the person's place in the delivery's note."""
+@dataclass(frozen=True, slots=True)
+class PersonRecalled:
+    """One person's recall: when it was found (milliseconds), and whether the sender acknowledged it."""
+
+    found_at: int
+    acknowledged: bool
+
+
+def recall_at(place: int, delivery: Delivery, desk: DeliveryDesk) -> PersonRecalled | None:
+    """The recall, as far as one was found, of the person at this place in the delivery's note."""
     feed = _pages(delivery, desk)
-    return dict(zip(feed.places.tolist(), feed.found_at.tolist(), strict=True))
+    found = np.flatnonzero(feed.places == place).tolist()
+    if not found:
+        return None
+    return PersonRecalled(int(feed.found_at[found[0]]), found[0] < _acknowledged(delivery, desk))
+
+
+def is_recall_due(subject: bytes, block: bytes, delivery: Delivery, desk: DeliveryDesk) -> bool:
+    """Whether a person who was delivered would be recalled if somebody looked now; nothing is written."""
+    now = desk.clock() // 1000
+    candidates = Candidates.of(*(np.frombuffer(each, np.uint8).reshape(1, 16) for each in (subject, block)))
+    with desk.registry.screening(replace(delivery.use.rule, register_max_age_days={}), now) as screening:
+        return bool(delivery.use.weigh(screening.screen(candidates), now).any())
 
 
 @dataclass(frozen=True, slots=True, repr=False)

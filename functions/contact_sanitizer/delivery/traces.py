@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.people import read_people
-from contact_sanitizer.delivery.recalls import recalled_places
+from contact_sanitizer.delivery.recalls import PersonRecalled, recall_at
 from contact_sanitizer.delivery.redeem import REDEMPTION
 from contact_sanitizer.errors import CatalogueError
 
 
 @dataclass(frozen=True, slots=True)
 class PersonDelivered:
-    """A delivery that a person was on; `recalled_at` (milliseconds): when the refusal was found."""
+    """A delivery that a person was on, and the recall that was found since, if any."""
 
     delivery: Delivery
-    recalled_at: int | None
+    recall: PersonRecalled | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def deliveries_of(subject: bytes, desk: DeliveryDesk) -> Iterator[PersonDelivere
     for delivery in Deliveries(desk.records).all():
         place = _place_of(subject, delivery, desk)
         if place is not None:
-            yield PersonDelivered(delivery, recalled_places(delivery, desk).get(place))
+            yield PersonDelivered(delivery, recall_at(place, delivery, desk))
 
 
 def redemptions_of(subject: bytes, desk: DeliveryDesk) -> Iterator[PersonRedeemed]:

@@ -16,6 +16,7 @@ from contact_sanitizer.handlers import (
     redeem,
     request_upload,
     show_upload,
+    trace,
 )
 from contact_sanitizer.handlers.api import PROBLEM, Problem, resolver_of
 
@@ -26,7 +27,17 @@ Calls are signed with AWS Signature Version 4 for the service `execute-api`. Pho
 
 def document() -> str:
     """The OpenAPI document, as JSON that differs only where the API does."""
-    functions = (request_upload, show_upload, lists, record_choice, deliver, recalls, redeem, checkpoint)
+    functions = (
+        request_upload,
+        show_upload,
+        lists,
+        record_choice,
+        deliver,
+        recalls,
+        redeem,
+        trace,
+        checkpoint,
+    )
     routers = [function.router for function in functions]
     # Routes know one set of routes that they are in: afterwards it is their function's again.
     owners = [router.api_resolver for router in routers]

@@ -17,6 +17,7 @@ class Use(StrEnum):
     COLUMN = "contact-sanitizer/column/v1"
     SEAL = "contact-sanitizer/seal/v1"
     DIGEST = "contact-sanitizer/upload-digest/v1"
+    PERSON = "contact-sanitizer/person/v1"
 
 
 def checked_name(name: str) -> str:

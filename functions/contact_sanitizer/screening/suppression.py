@@ -96,6 +96,14 @@ class SuppressionEntry:
         """True where the entry speaks against use under this rule at this moment."""
         return not self.removed and now < self.until and rule.counts_scope(self.scope)
 
+    def state(self, now: int) -> str:
+        """How it stands at a moment: `in force`, `removal asked` (and in force), `expired` or `removed`."""
+        if self.removed:
+            return "removed"
+        if now >= self.until:
+            return "expired"
+        return "removal asked" if self.removal_by else "in force"
+
 
 def scope_of(text: str) -> str:
     """`global`, `tenant` or `sender:NAME` as compared; raises `RegistryError("event_refused")` for others."""

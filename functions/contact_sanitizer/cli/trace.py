@@ -1,0 +1,129 @@
+"""`trace`: one person's story across all lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from contact_sanitizer.cli.frame import Command, emit
+from contact_sanitizer.cli.opening import open_workspace
+from contact_sanitizer.cli.people import open_desk, phone_of, region_option
+from contact_sanitizer.tracing.document import trace_document
+from contact_sanitizer.tracing.trace import trace as trace_person
+
+_INDENT = " " * 26
+_NOT_READ = {
+    "making": "not finished yet; look again later",
+    "failed": "was not finished, nothing of it was handed out",
+    "gone": "no longer there; what it said of anybody cannot be told",
+    "damaged": "not the file that was written; see 'audit verify --lists'",
+}
+_RECALL = {
+    "found": "the sender has not acknowledged it",
+    "acknowledged": "the sender has acknowledged it",
+}
+
+
+@click.command(cls=Command)
+@click.argument("phone")
+@region_option
+@click.pass_context
+def trace(context: click.Context, phone: str, region: str) -> None:
+    """Tell the story of the owner of PHONE: verdicts with their reasons, consents, deliveries, redemptions.
+
+    Across all lists of the tenant, oldest first; the look itself is recorded. For the security reviewer.
+    Use - to read the phone from standard input.
+    """
+    with open_workspace(context) as workspace:
+        person = open_desk(workspace, region).person(phone_of(phone))
+        found = trace_person(person, workspace.delivery_desk(), workspace.shelf_of)
+    document = trace_document(found)
+    emit(context, document, lambda: _print(document, unknown=found.is_unknown))
+
+
+def _print(document: dict[str, Any], *, unknown: bool) -> None:
+    if unknown:
+        click.echo("Nothing is known of this person: on no list, in no delivery, nothing on record.")
+    for _, lines in sorted(_story(document), key=lambda told: told[0]):
+        click.echo("\n".join(lines))
+    _print_present(document)
+    click.echo(f"\nLists looked into: {document['lists_read']:,}.")
+    for each in document["unread"]:
+        why = _NOT_READ[each["state"]]
+        click.echo(f"NOT looked into: list {each['list_id']} of {each['started_at']}: {why}")
+
+
+def _print_present(document: dict[str, Any]) -> None:
+    recorded = document["recorded"]
+    if recorded["entries"]:
+        click.echo("\nSuppressions as they are now:")
+    for entry in recorded["entries"]:
+        click.echo(f"  {entry['scope']:16} {entry['reason']:12} since {entry['since']}  {entry['state']}")
+    due = [each for each in document["deliveries"] if each["recall"] == "due"]
+    for each in due:
+        click.echo(
+            f"\nRecall due: {each['sender']} was delivered {each['delivery']}, the person refuses since,"
+        )
+        click.echo("and nobody has looked for that delivery's recalls yet: see 'recalls DELIVERY'.")
+
+
+Told = tuple[tuple[str, int], list[str]]
+
+
+def _story(document: dict[str, Any]) -> Iterator[Told]:
+    """Each thing that happened: what it is sorted by, and its lines."""
+    recorded = document["recorded"]
+    for event in recorded["consents"]:
+        yield _told(event["recorded_at"], 0, "consent", _consent(event) + _by(event))
+    for event in recorded["suppressions"]:
+        text = f"{event['act']} {event['scope']} {event['reason']}{_by(event)}"
+        yield _told(event["recorded_at"], 1, "block", text)
+    for listed in document["lists"]:
+        yield _told(listed["started_at"], 2, "list", *_list_lines(listed))
+    for each in document["deliveries"]:
+        text = f"to {each['sender']} for {each['purpose']} as {each['form']}, from list {each['list_id']}"
+        unseen = "" if each["state"] == "delivered" else "(not completed)"
+        yield _told(each["as_of"], 3, "delivered", text, f"delivery {each['delivery']} {unseen}".rstrip())
+        if each["recalled_at"]:
+            text = f"from {each['sender']}, delivery {each['delivery']}"
+            yield _told(each["recalled_at"], 5, "recalled", text, _RECALL[each["recall"]])
+    for each in document["redemptions"]:
+        yield _told(each["at"], 4, "redeemed", f"by {each['sender']}: it was given the number")
+
+
+def _told(moment: str, order: int, word: str, text: str, *more: str) -> Told:
+    lines = [f"{moment}  {word:10}  {text}", *(f"{_INDENT}{' ' * 12}{line}" for line in more)]
+    return (moment, order), lines
+
+
+def _list_lines(listed: dict[str, Any]) -> Iterator[str]:
+    yield f"{listed['list_id']} under policy {listed['policy']}"
+    for row in listed["rows"]:
+        reasons = f": {', '.join(row['reasons'])}" if row["reasons"] else ""
+        yield f"row {row['row']:,} {row['verdict']}{reasons}"
+    if left := listed["row_count"] - len(listed["rows"]):
+        yield f"and {left:,} more rows"
+    yield from (f"known then: {fact}" for fact in _known(listed["known"]))
+
+
+def _known(known: dict[str, Any]) -> list[str]:
+    facts = [_consent(event) for event in known["consents"]]
+    facts += [f"block {entry['scope']} {entry['reason']} {entry['state']}" for entry in known["entries"]]
+    return facts or ["nothing"]
+
+
+def _consent(event: dict[str, Any]) -> str:
+    scope = "/".join(event[name] or "any" for name in ("purpose", "channel", "sender"))
+    return f"{event['status']} {scope}{_dated(event)}"
+
+
+def _dated(event: dict[str, Any]) -> str:
+    since = f" as of {event['effective_at']}" if event["effective_at"] else ", undated"
+    return since + (f" until {event['expires_at']}" if event["expires_at"] else "")
+
+
+def _by(event: dict[str, Any]) -> str:
+    source = f", source {event['source']}" if event["source"] else ""
+    return source + (f", recorded by {event['recorded_by']}" if event["recorded_by"] else "")

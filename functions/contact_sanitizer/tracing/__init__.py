@@ -1,0 +1,1 @@
+"""One person across all lists, for whoever answers to that person."""
