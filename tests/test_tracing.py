@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,9 @@ def test_another_tenant_sees_nothing(counter: Counter) -> None:
 
 
 def test_a_list_that_cannot_be_looked_into_is_named(counter: Counter) -> None:
-    ids = [made(counter, PHONES[0]) for _ in range(4)]
+    ids = [made(counter, PHONES[0]) for _ in range(5)]
+    counter.place.catalogue.change(ListId(ids[4]), lambda entry: replace(entry, state="making"))
+    (list_folder(counter, ids[4]) / "manifest.json").unlink()
     (list_folder(counter, ids[0]) / "manifest.json").unlink()
     (list_folder(counter, ids[1]) / "decisions.parquet").unlink()
     damaged = list_folder(counter, ids[2]) / "decisions.parquet"
@@ -174,9 +177,10 @@ def test_a_list_that_cannot_be_looked_into_is_named(counter: Counter) -> None:
         Unread.GONE,
         Unread.GONE,
         Unread.DAMAGED,
+        Unread.MAKING,
         Unread.FAILED,
     ]
-    assert [each.entry.list_id for each in found.unread][:3] == ids[:3]
+    assert [each.entry.list_id for each in found.unread][:4] == [*ids[:3], ids[4]]
     assert [listed.entry.list_id for listed in found.lists] == [ids[3]]
 
 

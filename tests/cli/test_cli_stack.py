@@ -268,3 +268,15 @@ def test_waiting_ends_at_its_time(gate: type[Gate], tmp_path: Path, monkeypatch:
     assert sent.document["state"] == "requested"
     monkeypatch.setattr(upload_module, "_PAUSES", (2.0,))
     assert on_stack("upload", file, "--wait", "1").code == "upload_pending"
+
+
+def test_a_person_is_traced_through_a_stack_s_lists(gate: type[Gate], tmp_path: Path) -> None:
+    gate.desk.agree("13812345678")
+    file = tmp_path / "list.csv"
+    file.write_text(LIST)
+    assert on_stack("upload", file).status == 0
+    said = on_stack("trace", "-", give=b"13812345678")
+    assert said.status == 0, said
+    assert "row 2 kept" in said.out
+    assert said.out.endswith("Lists looked into: 1.\n")
+    assert "13812345678" not in said.out
