@@ -8,7 +8,8 @@ import pytest
 
 from contact_sanitizer.errors import ContactSanitizerError, IntakeError, RegistryError
 from contact_sanitizer.protection.tokens import TokenOpener
-from contact_sanitizer.registering.imports import BlockDefaults, ConsentDefaults
+from contact_sanitizer.registering.blocklists import BlockDefaults
+from contact_sanitizer.registering.consentlists import ConsentDefaults
 from contact_sanitizer.screening.suppression import SuppressionReason
 from desk import KEEPING, NOW, TERMS, agree, home_of, policy, run, workspace, write_csv
 

@@ -13,15 +13,10 @@ from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
 from contact_sanitizer.registering import imports
+from contact_sanitizer.registering.blocklists import BlockDefaults, import_blocklist
+from contact_sanitizer.registering.consentlists import ConsentDefaults, import_consents
 from contact_sanitizer.registering.hashlists import import_hashlist
-from contact_sanitizer.registering.imports import (
-    BlockDefaults,
-    ConsentDefaults,
-    ImportReport,
-    ImportTools,
-    import_blocklist,
-    import_consents,
-)
+from contact_sanitizer.registering.imports import ImportReport, ImportTools
 from contact_sanitizer.screening.consent import ConsentStatus
 from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.recording import Candidates, ImportMark, PersonHistory

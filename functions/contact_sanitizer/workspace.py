@@ -40,16 +40,11 @@ from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
 from contact_sanitizer.protection.subjects import subjects
+from contact_sanitizer.registering.blocklists import BlockDefaults, import_blocklist
+from contact_sanitizer.registering.consentlists import ConsentDefaults, import_consents
 from contact_sanitizer.registering.desk import Desk, any_number
 from contact_sanitizer.registering.hashlists import import_hashlist
-from contact_sanitizer.registering.imports import (
-    BlockDefaults,
-    ConsentDefaults,
-    ImportReport,
-    ImportTools,
-    import_blocklist,
-    import_consents,
-)
+from contact_sanitizer.registering.imports import ImportReport, ImportTools
 from contact_sanitizer.screening.foreign import HashContract
 
 if TYPE_CHECKING:

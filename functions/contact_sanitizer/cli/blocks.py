@@ -11,7 +11,7 @@ from contact_sanitizer.cli.importing import emit_report, results_option, row_res
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, phones_of, region_option
 from contact_sanitizer.outputs.manifest import rfc3339
-from contact_sanitizer.registering.imports import BlockDefaults
+from contact_sanitizer.registering.blocklists import BlockDefaults
 from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.rule import FOREVER
 from contact_sanitizer.screening.suppression import SuppressionEntry, SuppressionReason

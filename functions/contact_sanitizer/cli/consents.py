@@ -13,8 +13,8 @@ from contact_sanitizer.cli.importing import emit_report, results_option, row_res
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, region_option
 from contact_sanitizer.outputs.manifest import rfc3339
+from contact_sanitizer.registering.consentlists import ConsentDefaults
 from contact_sanitizer.registering.desk import ConsentTerms
-from contact_sanitizer.registering.imports import ConsentDefaults
 from contact_sanitizer.screening.consent import ConsentEvent
 from contact_sanitizer.screening.recording import Outcome
 

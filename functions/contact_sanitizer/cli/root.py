@@ -29,7 +29,7 @@ _MEMBERS = {
     "principals": (f"{_HERE}.principals:principals", "Who may call a stack: list, add, remove."),
     "redrive": (f"{_HERE}.redrive:redrive", "What a stack could not do: look at it, try it again."),
     "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate."),
-    "audit": (f"{_HERE}.audit:audit", "The trail: show, verify, prove, report."),
+    "audit": (f"{_HERE}.audit:audit", "The trail: show, verify, prove."),
     "init": (f"{_HERE}.home:init", "Make a home; other commands do so where it is missing."),
 }
 

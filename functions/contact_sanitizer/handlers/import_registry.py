@@ -11,7 +11,9 @@ from contact_sanitizer.handlers.stage import Call
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.policyshelf import DEFAULT
 from contact_sanitizer.receiving import Arrival, Reception, receive_register
-from contact_sanitizer.registering.imports import BlockDefaults, ConsentDefaults, ImportReport
+from contact_sanitizer.registering.blocklists import BlockDefaults
+from contact_sanitizer.registering.consentlists import ConsentDefaults
+from contact_sanitizer.registering.imports import ImportReport
 from contact_sanitizer.uploading import IMPORT, Upload
 from contact_sanitizer.workspace import Workspace
 

@@ -10,13 +10,12 @@ from contact_sanitizer.errors import IntakeError, RegistryError
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.listfile import ColumnWish, ListSource, open_list
 from contact_sanitizer.intake.raw import source_of
+from contact_sanitizer.registering.blocklists import BlockDefaults, block_event
 from contact_sanitizer.registering.imports import (
-    BlockDefaults,
     Draft,
     ImportReport,
     ImportTools,
     RowError,
-    block_event,
     record_drafts,
     text_columns,
 )
