@@ -40,6 +40,7 @@ STACK: Final = "rehearsal"
 ARCHITECTURE: Final = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
 _START_SECONDS: Final = 30
 _STOP_SECONDS: Final = 10
+_BUSY_SECONDS: Final = 30
 
 
 class RehearsalError(Exception):
@@ -187,6 +188,29 @@ class Rehearsal:
         data = b"".join([*parts, head.encode(), content, f"\r\n--{boundary}--\r\n".encode()])
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         return self._answer(urllib.request.Request(url, data, headers, method="POST"))  # noqa: S310 - https to loopback
+
+    def invoke(self, function: str) -> Any:
+        """What a function of the template (`SealFunction`) answers to an empty event, once it is free."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        client = self.client("lambda")
+        while True:
+            try:
+                answer = client.invoke(FunctionName=self._physical(function), Payload=b"{}")
+                break
+            except client.exceptions.TooManyRequestsException:
+                if time.monotonic() > deadline:
+                    raise RehearsalError(f"{function} is always busy") from None
+                time.sleep(0.5)
+        if "FunctionError" in answer:
+            raise RehearsalError(f"{function} ended with an error")
+        return json.loads(answer["Payload"].read())
+
+    def _physical(self, logical: str) -> str:
+        found = self.client("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId=logical
+        )
+        name: str = found["StackResourceDetail"]["PhysicalResourceId"]
+        return name
 
     def fetch(self, url: str) -> Answer:
         """What a link leads to."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contact_sanitizer.handlers.journal import NAMESPACE, Counted
 from templates import ROOT, WATCHING, plain, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -28,6 +29,8 @@ READ_FROM_OUTPUTS = {
     "ImportQueueUrl",
     "ImportDeadLetterUrl",
 }
+#: Described, and in no stack yet: a trace is asked for on the command line.
+NOT_DEPLOYED = {"POST /trace"}
 READ_FROM_ENVIRONMENT = {
     "CS_STACK",
     "CS_UPLOADS_BUCKET",
@@ -111,10 +114,50 @@ def test_every_function_and_queue_has_its_alarms() -> None:
         for each in alarm["Dimensions"]
     }
     for name in FUNCTIONS:
-        assert ("Errors", name) in watched
+        assert {("Errors", name), ("Throttles", name)} <= watched
     for queue in ("sanitize", "import"):
         assert ("ApproximateNumberOfMessagesVisible", f"${{Stack}}-{queue}-dead") in watched
         assert ("ApproximateAgeOfOldestMessage", f"${{Stack}}-{queue}") in watched
+
+
+def test_a_seal_that_does_not_come_is_noticed_and_so_is_silence() -> None:
+    missed = resources("AWS::CloudWatch::Alarm", WATCHING)["SealMissed"]
+    assert (missed["Namespace"], missed["MetricName"]) == (NAMESPACE, Counted.SEALS.value)
+    assert missed["Dimensions"] == [{"Name": "service", "Value": {"Ref": "Stack"}}]
+    assert (missed["Statistic"], missed["Threshold"]) == ("Sum", 1)
+    assert missed["ComparisonOperator"] == "LessThanThreshold"
+    assert missed["Period"] * missed["EvaluationPeriods"] == 300
+    assert missed["TreatMissingData"] == "breaching"
+
+
+def test_the_log_is_sealed_every_minute_by_one_at_a_time() -> None:
+    seal = FUNCTIONS["SealFunction"]
+    (event,) = seal["Events"].values()
+    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "rate(1 minute)")
+    assert seal["Timeout"] < 60
+    reserved = {"Fn::If": ["ReservesForSeal", 1, {"Ref": "AWS::NoValue"}]}
+    assert seal["ReservedConcurrentExecutions"] == reserved
+    assert template()["Parameters"]["ReserveForSeal"]["Default"] == "true"
+
+
+def test_functions_behind_the_api_end_before_it_gives_up() -> None:
+    called = {plain(each["IntegrationUri"]) for each in resources("AWS::ApiGatewayV2::Integration").values()}
+    common = template()["Globals"]["Function"]["Timeout"]
+    for target in called:
+        assert FUNCTIONS[target.removesuffix(".Arn")].get("Timeout", common) < 30
+
+
+def test_every_route_of_the_functions_is_one_of_the_api() -> None:
+    paths = json.loads((ROOT / "functions/contact_sanitizer/handlers/openapi.json").read_text("utf-8"))[
+        "paths"
+    ]
+    described = {f"{method.upper()} {path}" for path, each in paths.items() for method in each}
+    routes = {route["RouteKey"] for route in ROUTES.values()}
+    assert _unnamed(routes) == _unnamed(described - NOT_DEPLOYED)
+
+
+def _unnamed(keys: set[str]) -> set[str]:
+    return {re.sub(r"\{\w+\}", "{}", key) for key in keys}
 
 
 def test_the_dashboard_is_json() -> None:

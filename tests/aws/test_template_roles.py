@@ -24,6 +24,13 @@ KEYRING: Final = {"s3:GetObject ${CleanBucket.Arn}/keys/*", "s3:PutObject ${Clea
 JUDGE: Final = {f"dynamodb:{action} RegistryTable.Arn" for action in ("BatchGetItem", "GetItem", "Query")}
 BEGIN: Final = {"dynamodb:PutItem RegistryTable.Arn"}
 RECORD: Final = JUDGE | BEGIN
+ASK: Final = {f"dynamodb:{action} RegistryTable.Arn" for action in ("BatchGetItem", "GetItem")}
+SEND: Final = APPEND | STORE | NOTE | FIND | ASK | {"s3:GetObject ${CleanBucket.Arn}/keys/*"}
+SPEND: Final = {"dynamodb:UpdateItem CatalogueTable.Arn"}
+DELIVERED: Final = {
+    f"s3:{action} ${{CleanBucket.Arn}}/deliveries/*/people" for action in ("GetObject", "GetObjectVersion")
+}
+SEALED: Final = ("checkpoint", "checkpoints/*", "public-key", "sealed/*", "tile/*")
 
 
 def _queue(name: str) -> set[str]:
@@ -75,8 +82,30 @@ MATRIX: Final[dict[str, set[str]]] = {
     | _queue("ImportQueue")
     | _raw("registry"),
     "RecordChoice": APPEND | STORE | LOOK | FIND | KEYRING | RECORD,
+    "Deliver": SEND
+    | SPEND
+    | {
+        "s3:GetObject ${CleanBucket.Arn}/lists/*/clean.*",
+        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/clean.*",
+        "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
+        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/manifest.json",
+        "s3:GetObject ${CleanBucket.Arn}/deliveries/*/content",
+        "s3:PutObject ${CleanBucket.Arn}/deliveries/*/content",
+        "s3:GetObject ${CleanBucket.Arn}/deliveries/*/people",
+        "s3:PutObject ${CleanBucket.Arn}/deliveries/*/people",
+    },
+    "Recalls": SEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
+    "Redeem": SEND | SPEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
+    "Checkpoint": APPEND
+    | WRITE
+    | LOOK
+    | {"s3:GetObject ${AuditBucket.Arn}/log/checkpoint", "s3:ListBucket AuditBucket.Arn"},
+    "Seal": WRITE
+    | {"s3:GetObject ${AuditBucket.Arn}/log/*", "s3:ListBucket AuditBucket.Arn"}
+    | {f"s3:PutObject ${{AuditBucket.Arn}}/log/{place}" for place in SEALED},
 }
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
+OPEN_TOKENS: Final = {"Deliver", "Recalls", "Redeem"}
 FUNCTIONS: Final = sorted(MATRIX)
 
 
@@ -147,11 +176,13 @@ def test_who_looks_for_an_object_may_list_its_prefix_alone(name: str) -> None:
     for statement in grants(name):
         if "s3:ListBucket" in statement["Action"]:
             prefixes = statement["Condition"]["StringLike"]["s3:prefix"]
-            assert set(prefixes) <= {"keys/*", "policies/*", "work/*", "lists/*/manifest.json"}
+            clean = {"keys/*", "policies/*", "work/*", "lists/*/manifest.json"}
+            audit = {"Checkpoint": {"log/checkpoint"}, "Seal": {"log/*"}}
+            assert set(prefixes) <= audit.get(name, clean)
 
 
 def test_functions_that_hand_out_links_cannot_reach_the_keyring() -> None:
-    for name in ("RequestUpload", "ShowUpload", "Lists"):
+    for name in ("RequestUpload", "ShowUpload", "Lists", "Checkpoint", "Seal"):
         assert not [grant for grant in granted(name) if "keys/" in grant or "KeyringKey" in grant]
         assert name not in key_users("KeyringKey")
 
@@ -170,13 +201,43 @@ def test_sanitize_may_begin_a_registry_and_write_nothing_else_into_it() -> None:
 
 
 def test_only_functions_that_tokenise_open_the_keyring() -> None:
-    assert key_users("KeyringKey") == {name: {"kms:Decrypt", "kms:Encrypt"} for name in TOKENISE}
+    making = {name: {"kms:Decrypt", "kms:Encrypt"} for name in TOKENISE}
+    assert key_users("KeyringKey") == making | {name: {"kms:Decrypt"} for name in OPEN_TOKENS}
+
+
+def test_who_opens_tokens_changes_no_key_and_no_registry_and_leafs_through_no_registry() -> None:
+    for name in OPEN_TOKENS:
+        assert not granted(name) & {"s3:PutObject ${CleanBucket.Arn}/keys/*", *BEGIN}
+        assert "dynamodb:Query RegistryTable.Arn" not in granted(name)
 
 
 def test_nobody_signs_who_does_not_seal() -> None:
-    assert key_users("SealKey") == {}
+    assert key_users("SealKey") == {"Seal": {"kms:Sign", "kms:GetPublicKey"}}
     for statement in statements(resources("AWS::KMS::Key")["SealKey"]["KeyPolicy"]):
-        assert "kms:Sign" not in statement["Action"]
+        assert "kms:Sign" not in statement["Action"] or statement["Sid"] == "WhoSeals"
+
+
+def test_who_seals_writes_no_event_and_reaches_no_list() -> None:
+    assert "s3:PutObject ${AuditBucket.Arn}/log/segments/*" not in granted("Seal")
+    assert not [grant for grant in granted("Seal") if "CleanBucket" in grant or "UploadsBucket" in grant]
+
+
+def test_senders_read_no_bucket_and_call_nothing_of_others() -> None:
+    assert {each["Action"] for each in _handed_out("Sender")} == {"execute-api:Invoke"}
+    routes = {
+        one.rpartition("$default/")[2].rstrip("'}")
+        for each in _handed_out("Sender")
+        for one in each["Resource"]
+    }
+    assert routes == {
+        "POST/lists/*/deliveries",
+        "GET/deliveries/*/recalls",
+        "POST/deliveries/*/recalls/ack",
+        "POST/tokens/redeem",
+        "POST/optouts",
+        "GET/lists",
+        "GET/lists/*",
+    }
 
 
 @pytest.mark.parametrize("key", ["KeyringKey", "SealKey"])

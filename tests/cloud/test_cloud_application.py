@@ -2,98 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
-from botocore.exceptions import ClientError
-
-from commands import command
+from cloudcast import DENIED, Cast, on_the_laptop, refused, versions, without_tokens
 from demo import EXAMPLES, TENANT, clean_list, put, upload, wait_for_queue, wait_for_upload
-from rehearsal import Person, Rehearsal, build
-
-DENIED = {"AccessDenied", "AccessDeniedException", "403"}
-
-
-@dataclass(frozen=True)
-class Cast:
-    """The stack and its people."""
-
-    stack: Rehearsal
-    operator: Person
-    uploader: Person
-    sender: Person
-    security: Person
-    stranger: Person
-
-
-@pytest.fixture(scope="session")
-def cast() -> Iterator[Cast]:
-    build()
-    with Rehearsal() as stack:
-        cast = Cast(
-            stack,
-            stack.person("olga", ["Operator"], {"contact-sanitizer": "operator"}),
-            stack.person("uma", ["Uploader"]),
-            stack.person("sam", ["Sender"]),
-            stack.person("sue", ["Security"]),
-            stack.person("nobody"),
-        )
-        put(stack, cast.operator, "CleanBucket", f"policies/{TENANT}/default.yaml", EXAMPLES / "policy.yaml")
-        put(
-            stack,
-            cast.operator,
-            "UploadsBucket",
-            f"registry/{TENANT}/consents/c.csv",
-            EXAMPLES / "consents.csv",
-        )
-        wait_for_queue(stack, "ImportQueueUrl")
-        put(
-            stack,
-            cast.operator,
-            "UploadsBucket",
-            f"registry/{TENANT}/blocks/b.csv",
-            EXAMPLES / "blocklist.csv",
-        )
-        wait_for_queue(stack, "ImportQueueUrl")
-        yield cast
-
-
-@pytest.fixture(scope="session")
-def made(cast: Cast) -> dict[str, Any]:
-    """The sample list, uploaded by form."""
-    upload_id = upload(cast.stack, cast.uploader, (EXAMPLES / "contacts.csv").read_bytes())
-    return wait_for_upload(cast.stack, cast.uploader, upload_id)
-
-
-def refused(call: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call()
-    return str(caught.value.response["Error"]["Code"])
-
-
-def without_tokens(content: bytes) -> list[list[str]]:
-    return [row[1:] for row in csv.reader(io.StringIO(content.decode()))]
-
-
-def versions(stack: Rehearsal, bucket: str, prefix: str = "") -> list[dict[str, Any]]:
-    answer = stack.client("s3").list_object_versions(Bucket=stack.outputs[bucket], Prefix=prefix)
-    return list(answer.get("Versions", []))
+from rehearsal import Person
 
 
 def test_the_list_is_the_one_that_the_laptop_makes(cast: Cast, made: dict[str, Any], tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    command("consent", "import", EXAMPLES / "consents.csv", home=home)
-    command("block", "import", EXAMPLES / "blocklist.csv", home=home)
-    policy: list[str | Path] = ["--policy", EXAMPLES / "policy.yaml", "--out", tmp_path / "lists", "--json"]
-    manifest = command("run", EXAMPLES / "contacts.csv", *policy, home=home).document
+    manifest = on_the_laptop(tmp_path / "home", tmp_path / "lists")
     folder = tmp_path / "lists" / manifest["list_id"]
     assert made["state"] == "made"
     assert made["counts"] == {name: manifest["counts"][name] for name in made["counts"]}
@@ -185,44 +105,3 @@ def test_the_audit_log_cannot_be_deleted(cast: Cast, made: dict[str, Any]) -> No
     bucket = cast.stack.outputs["AuditBucket"]
     first = {"Bucket": bucket, "Key": segments[0]["Key"], "VersionId": segments[0]["VersionId"]}
     assert refused(lambda: s3.delete_object(**first)) in DENIED
-
-
-def test_no_phone_is_anywhere_but_among_the_uploads(cast: Cast, made: dict[str, Any]) -> None:
-    assert made["state"] == "made"
-    with (EXAMPLES / "contacts.csv").open(encoding="gb18030", newline="") as file:
-        digits = {re.sub(r"\D", "", cell)[-11:] for row in csv.reader(file) for cell in row}
-    canaries = {number.encode() for number in digits if len(number) == 11 and number.startswith("1")}
-    assert len(canaries) > 500
-    put(cast.stack, cast.operator, "UploadsBucket", "registry/nowhere/control", EXAMPLES / "contacts.csv")
-    assert _found(canaries, [(name, body) for name, body in _objects(cast.stack, "UploadsBucket")])
-    places = [*_objects(cast.stack, "CleanBucket"), *_objects(cast.stack, "AuditBucket"), *_kept(cast.stack)]
-    assert len(places) > 20
-    assert _found(canaries, places) == set()
-
-
-def _found(canaries: set[bytes], places: list[tuple[str, bytes]]) -> set[str]:
-    pattern = re.compile(b"|".join(map(re.escape, sorted(canaries))))
-    return {name for name, body in places if pattern.search(body)}
-
-
-def _objects(stack: Rehearsal, bucket: str) -> Iterator[tuple[str, bytes]]:
-    s3 = stack.client("s3")
-    for version in versions(stack, bucket):
-        which = {"Key": version["Key"], "VersionId": version["VersionId"]}
-        found = s3.get_object(Bucket=stack.outputs[bucket], **which)
-        told = json.dumps([version["Key"], found.get("Metadata")])
-        yield f"{bucket}/{version['Key']}", found["Body"].read() + told.encode()
-
-
-def _kept(stack: Rehearsal) -> Iterator[tuple[str, bytes]]:
-    for table in ("RegistryTable", "CatalogueTable"):
-        pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs[table])
-        for number, item in enumerate(item for page in pages for item in page["Items"]):
-            yield f"{table}/{number}", repr(item).encode()
-    for group, lines in stack.logs().items():
-        yield group, "\n".join(lines).encode()
-    for queue in ("SanitizeDeadLetterUrl", "ImportDeadLetterUrl"):
-        answer = stack.client("sqs").receive_message(QueueUrl=stack.outputs[queue], MaxNumberOfMessages=10)
-        for message in answer.get("Messages", []):
-            yield queue, message["Body"].encode()
-    yield "emulator.log", (stack.folder / "emulator.log").read_bytes()

@@ -79,6 +79,18 @@ def test_counts_are_written_at_the_end_of_an_invocation(capsys: pytest.CaptureFi
     assert not metrics.provider.metric_set
 
 
+def test_a_line_is_written_once_though_the_runtime_has_a_handler_of_its_own(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logger.registered_handler, "stream", sys.stdout)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.stdout)])
+    keep_others_quiet()
+    say(Said.REFUSED, code="file_empty", phone="13812345678")
+    (written,) = capfd.readouterr().out.splitlines()
+    assert json.loads(written)["code"] == "file_empty"
+    assert "138" not in written
+
+
 def test_no_canary_is_in_any_line_or_count_of_a_day_s_work(
     desk: FunctionDesk, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

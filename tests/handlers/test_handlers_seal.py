@@ -42,6 +42,15 @@ def test_a_seal_where_nothing_happened_is_a_sign_of_life(desk: FunctionDesk) -> 
     assert len(kept) >= 2
 
 
+def test_a_seal_where_nothing_happened_signs_and_writes_no_more_than_it_must(desk: FunctionDesk) -> None:
+    worked(desk)
+    sealed()
+    calls = Faulty(stage.clients(), lambda _operation, _count: "")
+    sealed()
+    assert calls.sent.count("Sign") == 1
+    assert calls.sent.count("PutObject") == 2
+
+
 def test_a_changed_tile_stops_the_seal_and_is_found(desk: FunctionDesk) -> None:
     worked(desk)
     sealed()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.events import Event
+from contact_sanitizer.audit.tiles import CHECKPOINT
 from contact_sanitizer.aws.faults import Fault, told
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.ports import Objects
@@ -77,8 +78,10 @@ class StackLog:
         from contact_sanitizer.audit.seal import Sealer, begin_log  # noqa: PLC0415 - one function seals
 
         signer = self.signer()
-        begin_log(self.objects, signer, now)
-        self.objects.put(PUBLIC_KEY, signer.verifier.encode().encode() + b"\n", absent=True)
+        if self.objects.get(CHECKPOINT) is None:
+            # The checkpoint comes last: where it is, all that a log begins with is.
+            self.objects.put(PUBLIC_KEY, signer.verifier.encode().encode() + b"\n", absent=True)
+            begin_log(self.objects, signer, now)
         sealer = Sealer(self.objects, signer, window=LATE, readers=READERS)
         return sealer.seal(now, heartbeat=True, since=0 if far else None).size
 

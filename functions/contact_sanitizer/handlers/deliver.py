@@ -54,7 +54,7 @@ def post_delivery(list_id: Id, wish: Annotated[DeliveryWish, InBody()]) -> Deliv
     call = enter(router, _ROLES, "deliverList")
     speak_for(call, wish.sender, "deliverList")
     request = DeliveryRequest(list_id, wish.sender, wish.purpose, Form(wish.form), wish.format)
-    with call.workspace() as workspace:
+    with call.workspace(make=False) as workspace:
         made = deliver(request, workspace.delivery_desk(), workspace.shelf_of).delivery
     count(Counted.DELIVERIES_MADE)
     count(Counted.ROWS_DELIVERED, made.rows)

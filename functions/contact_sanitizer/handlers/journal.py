@@ -103,6 +103,8 @@ def _plain(form: re.Pattern[str], value: object) -> str:
 
 
 logger: Final = Logger(service=LOGGER, level="INFO", logger_formatter=AllowedFields())
+# Its own handler writes its lines; the root's, which the runtime brings, would write them once more.
+logging.getLogger(LOGGER).propagate = False
 metrics: Final = Metrics(namespace=NAMESPACE, service=os.environ.get("CS_STACK") or LOGGER)
 
 

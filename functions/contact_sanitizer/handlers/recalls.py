@@ -56,7 +56,7 @@ def get_recalls(delivery_id: Id, after: Annotated[int, Query(ge=0)] = 0) -> Reca
     call = enter(router, _READERS, "showRecalls")
     if not reviews(call):
         _check_sender(call, delivery_id, "showRecalls")
-    with call.workspace() as workspace:
+    with call.workspace(make=False) as workspace:
         recalls = show_recalls(delivery_id, workspace.delivery_desk(), after)
     lines = list(recalls.lines())
     told = lines[:MOST]
@@ -76,7 +76,7 @@ def post_acknowledgement(delivery_id: Id, said: Annotated[Acknowledgement, InBod
     """The sender's word that it knows; the same again gives the same receipt."""
     call = enter(router, _SENDERS, "acknowledgeRecalls")
     _check_sender(call, delivery_id, "acknowledgeRecalls")
-    with call.workspace() as workspace:
+    with call.workspace(make=False) as workspace:
         given = acknowledge(delivery_id, workspace.delivery_desk(), said.cursor)
     return ReceiptGiven(
         delivery=delivery_id, cursor=given.cursor, at=rfc3339(given.at), receipt=given.receipt

@@ -47,7 +47,7 @@ def post_redeem(redemption: Annotated[Redemption, InBody()]) -> Redeemed:
     """Each person is asked for in the registry at this moment; all tokens count against the quotas."""
     call = enter(router, _ROLES, "redeemTokens")
     speak_for(call, redemption.sender, "redeemTokens")
-    with call.workspace() as workspace:
+    with call.workspace(make=False) as workspace:
         desk = workspace.delivery_desk()
         done = redeem_tokens(redemption.tokens, redemption.sender, redemption.purpose, desk)
     refused = sum(word is not None for word in done.refusals)

@@ -54,13 +54,16 @@ class Call:
     announce: Announcer
     caller: str = ""
 
-    def workspace(self) -> Workspace:
-        """The engine's use cases in this world; the stack's default tenant is made where it is missing."""
+    def workspace(self, *, make: bool = True) -> Workspace:
+        """The engine's use cases in this world; with `make` the default tenant is made where it is missing.
+
+        Without it a tenant that was never made is a `KeyringError` (`keyring_missing`).
+        """
         from contact_sanitizer.workspace import Workspace  # noqa: PLC0415 - the engine, for those who need it
 
         return Workspace.in_stack(
             self.world,
-            make=self.world.tenant == settings().default_tenant,
+            make=make and self.world.tenant == settings().default_tenant,
             clock=CIRCUMSTANCES.clock,
             randomness=CIRCUMSTANCES.randomness,
             principal=self.announce.principal,
