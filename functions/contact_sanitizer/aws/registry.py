@@ -34,6 +34,7 @@ from contact_sanitizer.aws.registry_view import DynamoScreening
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
 from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.history import Events, history_of
 from contact_sanitizer.screening.recording import (
     Event,
     ImportMark,
@@ -44,7 +45,7 @@ from contact_sanitizer.screening.recording import (
     WaitingReply,
 )
 from contact_sanitizer.screening.rule import FOREVER, Rule
-from contact_sanitizer.screening.suppression import SuppressionEntry, SuppressionEvent, entries
+from contact_sanitizer.screening.suppression import SuppressionEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -111,22 +112,13 @@ class DynamoRegistry:
     def history(self, subject: bytes, block: bytes | None = None, as_of: int | None = None) -> PersonHistory:
         """One person's history as known at `as_of`; see `ports.Registry.history`."""
         check_subject(subject)
-        contracts = _contracts(self._table.head())
-        own = [entry.event for entry in self._log((0, subject))]
-        consents = [event for event in own if isinstance(event, ConsentEvent)]
-        acts = [event for event in own if isinstance(event, SuppressionEvent)]
-        states: list[SuppressionEntry] = entries(acts, as_of)
-        for contract in contracts if block is not None else ():
-            key = contract.digest((block or b"").rstrip(b"\0"))[:16]
-            log = self._log((contract.code, key))
-            foreign = [entry.event for entry in log if isinstance(entry.event, SuppressionEvent)]
-            acts += foreign
-            states += entries(foreign, as_of)
-        return PersonHistory(
-            tuple(e for e in consents if as_of is None or e.recorded_at <= as_of),
-            tuple(e for e in acts if as_of is None or e.recorded_at <= as_of),
-            tuple(states),
-        )
+
+        def read(contract: int, key: bytes) -> Events:
+            events = [entry.event for entry in self._log((contract, key))]
+            consents = [event for event in events if isinstance(event, ConsentEvent)]
+            return consents, [event for event in events if isinstance(event, SuppressionEvent)]
+
+        return history_of(read, _contracts(self._table.head()), subject, block, as_of)
 
     def imported_rows(self, import_id: str) -> int:
         """How many records of an import are dealt with; see `ports.Registry.imported_rows`."""

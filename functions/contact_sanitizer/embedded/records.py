@@ -10,11 +10,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
-from contact_sanitizer.embedded.registry_schema import transaction
+from contact_sanitizer.embedded.sqlitefile import make_tables, opened, pragma, transaction
 from contact_sanitizer.errors import CatalogueError
 from contact_sanitizer.ports import Record
 
@@ -65,7 +65,7 @@ class SqliteRecords:
         except OSError:
             raise CatalogueError("catalogue_unavailable", "the catalogue cannot be made here") from None
         with _faults():
-            _connect(path, BUSY_TIMEOUT, create=True).close()
+            opened(path, BUSY_TIMEOUT, partial(_prepare, create=True)).close()
 
     def get(self, kind: str, name: str) -> Record | None:
         """The document as it is now, or None."""
@@ -120,7 +120,7 @@ class SqliteRecords:
     def _db(self) -> sqlite3.Connection:
         if not self._path.is_file():
             raise CatalogueError("catalogue_unavailable", "there is no catalogue here")
-        return _connect(self._path, self._busy_timeout, create=False)
+        return opened(self._path, self._busy_timeout, partial(_prepare, create=False))
 
 
 def _record(kind: str, name: str, version: int, text: str) -> Record:
@@ -146,43 +146,17 @@ def _faults() -> Iterator[None]:
         raise CatalogueError("catalogue_unavailable", "the catalogue cannot keep such a name") from None
 
 
-def _connect(path: Path, busy_timeout: float, *, create: bool) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    db = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True)
-    try:
-        _prepare(db, create=create)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
 def _prepare(db: sqlite3.Connection, *, create: bool) -> None:
-    version = _pragma(db, "user_version")
+    version = pragma(db, "user_version")
     if not version and not create:
         # An emptied file must not pass for a new catalogue: that would forget who was revoked.
         raise CatalogueError("catalogue_damaged", "the catalogue's file is empty")
     if version > SCHEMA_VERSION:
         raise CatalogueError("catalogue_newer", "the catalogue was written by a newer version")
-    if version and _pragma(db, "application_id") != APPLICATION_ID:
+    if version and pragma(db, "application_id") != APPLICATION_ID:
         raise CatalogueError("catalogue_damaged", "the catalogue's file is another program's")
     for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
         db.execute(f"PRAGMA {setting}")
     if not version:
-        _make_tables(db)
-
-
-def _make_tables(db: sqlite3.Connection) -> None:
-    with transaction(db):
-        if _pragma(db, "user_version"):  # another process was faster
-            return
-        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            raise CatalogueError("catalogue_damaged", "the catalogue's file is another program's")
-        for statement in _TABLES:
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def _pragma(db: sqlite3.Connection, name: str) -> int:
-    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
+        foreign = CatalogueError("catalogue_damaged", "the catalogue's file is another program's")
+        make_tables(db, _TABLES, APPLICATION_ID, SCHEMA_VERSION, foreign)

@@ -24,10 +24,12 @@ from contact_sanitizer.embedded.registry_rows import (
 )
 from contact_sanitizer.embedded.registry_view import SqliteScreening
 from contact_sanitizer.embedded.snapshots import SnapshotShelf
+from contact_sanitizer.embedded.sqlitefile import transaction
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.acts import judge, salt_of
 from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
 from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.history import history_of
 from contact_sanitizer.screening.recording import (
     Event,
     ImportMark,
@@ -39,7 +41,6 @@ from contact_sanitizer.screening.recording import (
 )
 from contact_sanitizer.screening.rule import FOREVER, Rule
 from contact_sanitizer.screening.subjectruns import Needles
-from contact_sanitizer.screening.suppression import entries
 
 _BULK_TRANSACTION = 500_000
 
@@ -111,18 +112,13 @@ class SqliteRegistry:
         """One person's history as known at `as_of`; see `ports.Registry.history`."""
         check_subject(subject)
         with schema.faults():
-            consents, acts = read_person(self._db, subject, 0)
-            states = entries(acts, as_of)
-            for contract in self._contracts() if block is not None else ():
-                key = contract.digest((block or b"").rstrip(b"\0"))[:16]
-                foreign = read_person(self._db, key, contract.code)[1]
-                acts += foreign
-                states += entries(foreign, as_of)
-        return PersonHistory(
-            tuple(e for e in consents if as_of is None or e.recorded_at <= as_of),
-            tuple(e for e in acts if as_of is None or e.recorded_at <= as_of),
-            tuple(states),
-        )
+            return history_of(
+                lambda contract, key: read_person(self._db, key, contract),
+                self._contracts(),
+                subject,
+                block,
+                as_of,
+            )
 
     def imported_rows(self, import_id: str) -> int:
         """How many records of an import are dealt with; see `ports.Registry.imported_rows`."""
@@ -237,7 +233,7 @@ class SqliteRegistry:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            with schema.faults(), schema.transaction(self._db):
+            with schema.faults(), transaction(self._db):
                 yield
         except BaseException:
             self._book.forget()

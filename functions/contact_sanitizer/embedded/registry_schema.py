@@ -9,9 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from contact_sanitizer.embedded.sqlitefile import make_tables, opened, pragma
 from contact_sanitizer.errors import RegistryError
 
 SCHEMA_VERSION: Final = 1
@@ -100,27 +102,7 @@ def connect(path: Path, *, create: bool, busy_timeout: float = BUSY_TIMEOUT) -> 
     if create:
         _make_private(path)
     with faults():
-        uri = f"{path.absolute().as_uri()}?mode=rw"
-        db = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, uri=True)
-        try:
-            _prepare(db, create=create)
-        except BaseException:
-            db.close()
-            raise
-    return db
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """A write transaction: committed and on disk where the block ends well, otherwise without any effect."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
+        return opened(path, busy_timeout, partial(_prepare, create=create))
 
 
 def _make_private(path: Path) -> None:
@@ -131,34 +113,19 @@ def _make_private(path: Path) -> None:
 
 
 def _prepare(db: sqlite3.Connection, *, create: bool) -> None:
-    version = _pragma(db, "user_version")
+    version = pragma(db, "user_version")
     if not version and not create:
         # An emptied file must not pass for a new registry: that would forbid nothing.
         raise RegistryError("registry_damaged", "The registry's file is empty.")
     if version > SCHEMA_VERSION:
         raise RegistryError("registry_newer", "The registry was written by a newer version.")
-    if version not in {0, SCHEMA_VERSION} or (version and _pragma(db, "application_id") != APPLICATION_ID):
+    if version not in {0, SCHEMA_VERSION} or (version and pragma(db, "application_id") != APPLICATION_ID):
         raise RegistryError("registry_damaged", "The registry's file is no registry.")
     for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cell_size_check = ON"):
         db.execute(f"PRAGMA {setting}")
     db.execute("PRAGMA cache_size = -16000")
     if not version:
-        _create(db)
+        foreign = RegistryError("registry_damaged", "The registry's file is another program's.")
+        make_tables(db, _TABLES, APPLICATION_ID, SCHEMA_VERSION, foreign)
     # an interrupted bulk load leaves the index out
     db.execute(EVENT_INDEX)
-
-
-def _create(db: sqlite3.Connection) -> None:
-    with transaction(db):
-        if _pragma(db, "user_version") == SCHEMA_VERSION:  # another process was faster
-            return
-        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            raise RegistryError("registry_damaged", "The registry's file is another program's.")
-        for statement in _TABLES:
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def _pragma(db: sqlite3.Connection, name: str) -> int:
-    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
