@@ -136,7 +136,7 @@ class _Found:
 
 
 def _open(tokens: Sequence[str], sender: Sender, desk: DeliveryDesk) -> _Found:
-    cells = pa.array([token if token.isascii() else "" for token in tokens], pa.string())
+    cells = pa.array(tokens if "".join(tokens).isascii() else _ascii_only(tokens), pa.string())
     blocks = np.zeros((len(tokens), 16), np.uint8)
     audiences = np.full(len(tokens), _NOBODY, np.int64)
     refusals = np.full(len(tokens), Refusal.TOKEN_REFUSED, np.uint8)
@@ -146,6 +146,11 @@ def _open(tokens: Sequence[str], sender: Sender, desk: DeliveryDesk) -> _Found:
         blocks[rows], audiences[rows] = opened.blocks[rows], number
         refusals = np.where(audiences == _NOBODY, opened.refusals, 0).astype(np.uint8)
     return _Found(blocks, audiences, refusals)
+
+
+def _ascii_only(tokens: Sequence[str]) -> list[str]:
+    """The tokens; what no token can be, and Arrow may not take, is empty."""
+    return [token if token.isascii() else "" for token in tokens]
 
 
 class _Judge:

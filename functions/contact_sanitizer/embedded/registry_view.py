@@ -36,6 +36,7 @@ class SqliteScreening:
         now: int,
         standing: RegistryStanding,
     ) -> None:
+        schema.expect_few(db)
         self._source = SnapshotSource(db, rule, now, standing.change, read_terms(db))
         self._shelf = shelf
         self._standing = standing
@@ -71,6 +72,7 @@ class SqliteScreening:
         return bits
 
     def _use_snapshot(self) -> None:
+        schema.expect_many(self._source.db)
         contracts = [0, *(contract.code for contract in self._contracts)]
         self._snapshot = self._shelf.snapshot(self._source, contracts)
         self._standing = replace(self._standing, snapshot=self._snapshot.name)
