@@ -42,13 +42,15 @@ def block_texts(blocks: Blocks) -> list[bytes]:
 
 def are_blocks(blocks: Blocks) -> NDArray[np.bool_]:
     """For each row (n,) whether it is a block: 1 to 15 digits, then NULs to the end."""
-    digit = (blocks - np.uint8(ord("0"))) < np.uint8(10)
-    known = (digit | (blocks == 0)).view("<u8") == _EVERY_BYTE
-    first, second = digit.view("<u8").T * np.uint64(0xFF)
+    blocks = np.ascontiguousarray(blocks)
+    digit = ((blocks - np.uint8(ord("0"))) < np.uint8(10)).view("<u8")
+    empty = (blocks == 0).view("<u8")
+    wrong = (digit | empty) ^ _EVERY_BYTE
+    first, second = np.ascontiguousarray(digit.T) * np.uint64(0xFF)
     # Read little-endian, digits that begin at the first byte and have no gap are all ones from bit 0 up.
-    gapless = (first & (first + np.uint64(1)) == 0) & (second & (second + np.uint64(1)) == 0)
-    full = first == ~np.uint64(0)
-    sound: NDArray[np.bool_] = (
-        known.all(axis=1) & gapless & (first != 0) & (full | (second == 0)) & (blocks[:, -1] == 0)
-    )
+    gap = first & (first + np.uint64(1)) | second & (second + np.uint64(1))
+    gap |= wrong[:, 0] | wrong[:, 1]
+    # Digits in the second half want a full first one.
+    full = (first == ~np.uint64(0)) | (second == 0)
+    sound: NDArray[np.bool_] = (gap == 0) & (first != 0) & full & (second >> np.uint64(56) == 0)
     return sound

@@ -24,9 +24,9 @@ _SLAB_ROWS = 4096
 _SEXTETS = 6  # 6 times 6 bytes or 8 characters; 1 byte or 2 characters follow
 _TEXT = np.dtype([("mark", "V3"), ("body", "V8", _SEXTETS), ("end", "V2")])
 _WIRE = np.dtype([("body", "V6", _SEXTETS), ("end", "u1")])
-_PADDED = np.dtype([("bytes", "V6"), ("rest", "V2")])
+_PADDED = np.dtype([("rest", "V2"), ("bytes", "V6")])
 _NO_PAIR = 0xFFFF
-_TWELVE, _LOW_12, _LOW_24 = np.uint64(0x0FFF), np.uint64(0x00000FFF00000FFF), np.uint64(0xFFFFFF)
+_LOW_12, _LOW_24 = np.uint64(0x00000FFF00000FFF), np.uint64(0xFFFFFF)
 _NOT_TWELVE = np.uint64(0xF000F000F000F000)
 
 
@@ -46,13 +46,21 @@ def write_tokens(wires: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def read_tokens(tokens: Sequence[str] | pa.StringArray) -> NDArray[np.uint8]:
     """The wire forms (n, 37) of `tokens`; zeros for any text that `write_tokens` cannot have written."""
     cells = tokens if isinstance(tokens, pa.StringArray) else _strings(tokens)
-    wires = np.zeros((len(cells), WIRE_BYTES), np.uint8)
     rows = np.flatnonzero(np.diff(_offsets(cells)) == TOKEN_CHARS)
-    text = _fixed_width(cells if len(rows) == len(cells) else cells.take(pa.array(rows)))
-    for start in range(0, len(rows), _SLAB_ROWS):
-        slab = slice(start, start + _SLAB_ROWS)
-        wires[rows[slab]] = _decode(text[slab])
+    if len(rows) == len(cells):
+        return _read(_fixed_width(cells))
+    wires = np.zeros((len(cells), WIRE_BYTES), np.uint8)
+    wires[rows] = _read(_fixed_width(cells.take(pa.array(rows))))
     return wires
+
+
+def _read(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The wire forms of texts of the right length (n, 53), a slab at a time."""
+    wires = np.empty(len(text), _WIRE)
+    for start in range(0, len(text), _SLAB_ROWS):
+        slab = slice(start, start + _SLAB_ROWS)
+        _decode(text[slab], wires[slab])
+    return wires.view(np.uint8).reshape(-1, WIRE_BYTES)
 
 
 def _encode(wires: NDArray[np.uint8]) -> NDArray[np.void]:
@@ -76,24 +84,33 @@ def _apart(bits: NDArray[np.uint64], width: int, lane: int, low: np.uint64) -> N
     return lanes
 
 
-def _decode(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The wire forms of texts of the right length; zeros where a character is wrong."""
+def _decode(text: NDArray[np.uint8], wires: NDArray[np.void]) -> None:
+    """Writes the wire forms of texts of the right length to `wires`; zeros where a character is wrong."""
     records = np.ascontiguousarray(text).view(_TEXT).ravel()
     lanes = _VALUES.take(np.ascontiguousarray(records["body"]).view("<u2"), mode="clip").view("<u8")
-    bits = (lanes & _TWELVE) << np.uint64(36)
-    for shift, lane in ((24, 16), (12, 32), (0, 48)):
-        bits |= ((lanes >> np.uint64(lane)) & _TWELVE) << np.uint64(shift)
     end = _VALUES.take(np.ascontiguousarray(records["end"]).view("<u2"))
-    wires = np.empty(len(text), _WIRE)
-    wires["body"] = (bits << np.uint64(16)).astype(">u8").view(_PADDED)["bytes"]
-    wires["end"] = end >> 4
     # A wrong pair has its upper bits set, so `end & 0xF00F` also catches unused bits that are not zero.
-    sound: NDArray[np.bool_] = ~(lanes & _NOT_TWELVE).any(axis=1) & (end & 0xF00F == 0)
+    sound: NDArray[np.bool_] = end & 0xF00F == 0
     for column, char in enumerate(_MARK):
         sound &= text[:, column] == char
-    found = wires.view(np.uint8).reshape(-1, WIRE_BYTES)
-    found[~sound] = 0
-    return found
+    wrong = lanes & _NOT_TWELVE
+    if wrong.any():
+        sound &= ~wrong.any(axis=1)
+    _together(lanes, 12, 16, _LOW_12)
+    _together(lanes, 24, 32, _LOW_24)
+    wires["body"] = lanes.astype(">u8", copy=False).view(_PADDED)["bytes"]
+    wires["end"] = end >> 4
+    if not sound.all():
+        wires.view(np.uint8).reshape(-1, WIRE_BYTES)[~sound] = 0
+
+
+def _together(lanes: NDArray[np.uint64], width: int, lane: int, low: np.uint64) -> None:
+    """The way back from `_apart`, in place; what stood above a lane's bits may stay in the uppermost ones."""
+    second = lanes >> np.uint64(lane)
+    second &= low
+    lanes &= low
+    lanes <<= np.uint64(width)
+    lanes |= second
 
 
 def _strings(tokens: Sequence[str]) -> pa.StringArray:

@@ -20,6 +20,7 @@ SIV_BYTES = 16
 WIRE_BYTES = PREFIX_BYTES + SIV_BYTES + BLOCK_BYTES
 _VERSION = b"\x01"
 _WIRE = np.dtype([("prefix", "V5"), ("sealed", "V32")])
+_FIRST, _HEAD = np.uint64(0xFF), np.uint64(0xFFFFFFFFFF)
 
 
 def wire_prefix(key_id: int) -> bytes:
@@ -86,13 +87,14 @@ class BlockOpener:
         """
         blocks = np.zeros((len(wires), BLOCK_BYTES), np.uint8)
         refusals = np.full(len(wires), Refusal.KEY_UNKNOWN, np.uint8)
-        key_ids = np.ascontiguousarray(wires[:, 1:PREFIX_BYTES]).view(">u4").ravel()
-        refusals[np.isin(key_ids, self._destroyed)] = Refusal.KEY_DESTROYED
-        versioned = wires[:, 0] == _VERSION[0]
-        refusals[~versioned] = Refusal.TOKEN_MALFORMED
-        sealed = np.ascontiguousarray(wires).view(_WIRE).ravel()["sealed"].copy()
+        wires = np.ascontiguousarray(wires)
+        heads = np.ndarray(len(wires), "<u8", wires, 0, (WIRE_BYTES,)) & _HEAD
+        sealed = wires.view(_WIRE).ravel()["sealed"].copy()
+        refusals[heads & _FIRST != _VERSION[0]] = Refusal.TOKEN_MALFORMED
+        for key_id in self._destroyed:
+            refusals[heads == _head(key_id)] = Refusal.KEY_DESTROYED
         for key_id, siv in self._sivs.items():
-            rows = np.flatnonzero(versioned & (key_ids == key_id))
+            rows = np.flatnonzero(heads == _head(key_id))
             # NumPy moves whole items faster than rows of bytes.
             chosen = sealed if len(rows) == len(wires) else sealed[rows]
             opened, authentic = siv.decrypt(chosen.view(np.uint8).reshape(-1, WIRE_BYTES - PREFIX_BYTES))
@@ -102,3 +104,8 @@ class BlockOpener:
             blocks[rows[authentic]] = opened[authentic]
             refusals[rows] = np.where(authentic, Refusal.NONE, Refusal.TOKEN_REFUSED)
         return blocks, refusals
+
+
+def _head(key_id: int) -> np.uint64:
+    """The first five bytes of that key's wire forms, as the little-endian number they are read as."""
+    return np.uint64(int.from_bytes(wire_prefix(key_id), "little"))
