@@ -111,9 +111,13 @@ class Workspace:
     def in_stack(cls, world: StackWorld, *, make: bool, **circumstances: Any) -> Workspace:
         """The workspace of a tenant in a stack; with `make` its keys are made where they are missing."""
         workspace = cls(world, world.tenant, **circumstances)
-        if make and not world.has_tenant:
-            workspace.record(Action.HOME_CREATED)
-            world.make_tenant(workspace._moment(), workspace.randomness)
+        if make:
+            # Each opening of a keyring asks KMS for all of its keys: what was found is what is used.
+            if keyring := world.find_keyring():
+                workspace.keyring = keyring
+            else:
+                workspace.record(Action.HOME_CREATED)
+                world.make_tenant(workspace._moment(), workspace.randomness)
         return workspace
 
     @classmethod
