@@ -209,6 +209,7 @@ class RequestError(ContactSanitizerError):
             "upload_pending",
             "upload_refused",
             "time_short",
+            "trace_failed",
         }
     )
 

@@ -50,6 +50,7 @@ from contact_sanitizer.screening.foreign import HashContract
 if TYPE_CHECKING:
     from contact_sanitizer.aws.world import StackWorld
     from contact_sanitizer.policy import Policy
+    from contact_sanitizer.tracing.service import TraceService
     from contact_sanitizer.uploading import UploadService
 
 
@@ -334,8 +335,15 @@ def _hint_at_hashes() -> Iterator[None]:
 def uploads_of(name: str, api_url: str = "") -> UploadService:
     """The uploads of the stack called `name`, by its API, or by the API at `api_url`."""
     with _with_the_extra():
-        from contact_sanitizer.aws.opening import open_api  # noqa: PLC0415 - homes need no boto3
-    return open_api(name, api_url)
+        from contact_sanitizer.aws.opening import open_uploads  # noqa: PLC0415 - homes need no boto3
+    return open_uploads(name, api_url)
+
+
+def traces_of(name: str, api_url: str = "") -> TraceService:
+    """The traces of the stack called `name`, by its API, or by the API at `api_url`."""
+    with _with_the_extra():
+        from contact_sanitizer.aws.opening import open_traces  # noqa: PLC0415 - homes need no boto3
+    return open_traces(name, api_url)
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def trace_document(trace: Trace) -> dict[str, Any]:
         "deliveries": [_delivered(delivery) for delivery in trace.deliveries],
         "redemptions": [_redeemed(redemption) for redemption in trace.redemptions],
         "recorded": _history(trace.history, trace.at // 1000),
+        "next": str(trace.told_to) if trace.told_to else None,
     }
 
 
