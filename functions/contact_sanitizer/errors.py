@@ -160,6 +160,7 @@ class DeliveryError(ContactSanitizerError):
             "list_key_destroyed",
             "delivery_unknown",
             "people_damaged",
+            "people_gone",
             "cursor_refused",
             "too_many_tokens",
         }

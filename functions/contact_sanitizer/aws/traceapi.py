@@ -10,7 +10,7 @@ from contact_sanitizer.aws.clients import Clients
 from contact_sanitizer.aws.signedapi import RefusedError, SignedApi, StrangeError
 from contact_sanitizer.errors import RequestError
 
-_SEVERAL: Final = ("lists", "unread", "deliveries", "redemptions")
+_SEVERAL: Final = ("lists", "unread", "deliveries", "unread_deliveries", "redemptions")
 
 
 class TraceApi:

@@ -61,6 +61,9 @@ def _print(document: dict[str, Any]) -> None:
     for each in document["unread"]:
         why = _NOT_READ[each["state"]]
         click.echo(f"NOT looked into: list {each['list_id']} of {each['started_at']}: {why}")
+    for each in document["unread_deliveries"]:
+        why = _NOT_READ[each["state"]]
+        click.echo(f"NOT looked into: delivery {each['delivery']} of {each['as_of']}: {why}")
 
 
 def _print_present(document: dict[str, Any]) -> None:

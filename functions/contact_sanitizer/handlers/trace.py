@@ -125,6 +125,14 @@ class TracedDelivery(Body):
     recalled_at: str | None
 
 
+class UntracedDelivery(Body):
+    """A delivery whose people are no longer kept (`gone`): the person may have been on it."""
+
+    delivery: str
+    as_of: str
+    state: str
+
+
 class TracedRedemption(Body):
     """That a sender was given the number."""
 
@@ -145,6 +153,7 @@ class Traced(Body):
     lists: list[TracedList]
     unread: list[UntracedList]
     deliveries: list[TracedDelivery]
+    unread_deliveries: list[UntracedDelivery]
     redemptions: list[TracedRedemption]
     recorded: TracedHistory
     next: str | None = None

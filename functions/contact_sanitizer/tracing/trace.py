@@ -65,6 +65,13 @@ class ListUnread:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryUnread:
+    """A delivery whose people are no longer kept: the person may have been on it."""
+
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryTraced:
     """A delivery that the person was on; `recall_due`: they refuse, and nobody has looked for recalls yet."""
 
@@ -128,6 +135,7 @@ class Trace:
     deliveries: tuple[DeliveryTraced, ...]
     redemptions: tuple[PersonRedeemed, ...]
     history: PersonHistory
+    unread_deliveries: tuple[DeliveryUnread, ...] = ()
     told_to: Place | None = None
 
     def __repr__(self) -> str:
@@ -148,6 +156,7 @@ class Trace:
             "lists_unread": len(self.unread),
             "rows": sum(listed.decided.count for listed in self.lists),
             "deliveries": len(self.deliveries),
+            **({"deliveries_unread": len(self.unread_deliveries)} if self.unread_deliveries else {}),
             "redemptions": len(self.redemptions),
             "events": len(self.history.consents) + len(self.history.suppressions),
             **({"unfinished": 1} if self.told_to else {}),
@@ -159,7 +168,8 @@ def trace(
 ) -> Trace:
     """A person's story among the lists of the desk's tenant, or one leaf of it.
 
-    A list that was not finished, is gone or was altered is named in `unread`. Raises the package's errors
+    A list that was not finished, is gone or was altered is named in `unread`, a delivery whose people are no
+    longer kept in `unread_deliveries`. Raises the package's errors
     where anything else cannot be read, e.g. `people_damaged`, `catalogue_damaged`, `object_unreadable`: then
     nothing is told, and that is an event too. `AuditError`: nothing was read, or what was read is not told.
     """
@@ -192,6 +202,7 @@ class _Told:
     lists: list[PersonListed] = field(default_factory=list)
     unread: list[ListUnread] = field(default_factory=list)
     deliveries: list[DeliveryTraced] = field(default_factory=list)
+    unread_deliveries: list[DeliveryUnread] = field(default_factory=list)
     redemptions: list[PersonRedeemed] = field(default_factory=list)
     lists_read: int = 0
 
@@ -221,6 +232,7 @@ def _read(
         tuple(told.deliveries),
         tuple(told.redemptions),
         desk.registry.history(person.subject, person.block),
+        tuple(told.unread_deliveries),
         last,
     )
 
@@ -265,7 +277,14 @@ def _tell_list(
 
 
 def _tell_delivery(person: Person, desk: DeliveryDesk, delivery: Delivery, told: _Told) -> None:
-    if found := delivered_to(person.subject, delivery, desk):
+    try:
+        found = delivered_to(person.subject, delivery, desk)
+    except DeliveryError as error:
+        if error.code != "people_gone":
+            raise
+        told.unread_deliveries.append(DeliveryUnread(delivery))
+        return
+    if found:
         told.deliveries.append(DeliveryTraced(found, _is_due(person, found, desk)))
 
 
