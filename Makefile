@@ -74,8 +74,9 @@ $(CHECKOV)/.ready: infra/tools/pyproject.toml infra/tools/uv.lock $(READY)
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(CHECKOV) $(BIN)/uv sync --quiet --frozen --compile-bytecode --project infra/tools --group policy
 	@touch $@
 
+# A cache for each processor: sam knows a cached layer by its sources alone, whatever it was built for.
 build: $(CLOUD)/.ready
-	@$(SAM) build --cached --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(SAM) build --cached --cache-dir .aws-sam/cache-$(ARCHITECTURE) --parameter-overrides Architecture=$(ARCHITECTURE)
 
 STACK ?= contact-sanitizer
 deploy: build

@@ -71,6 +71,8 @@ class FunctionDesk:
     settings: StackSettings
     account: str = ACCOUNT
     tenant: str = "default"
+    left: int = 900_000
+    """Milliseconds that functions behind the API are told they have."""
 
     @cached_property
     def world(self) -> StackWorld:
@@ -97,7 +99,7 @@ class FunctionDesk:
         return self.send(handler, sample)
 
     def send(self, handler: Handler, sample: Mapping[str, Any]) -> Answer:
-        answer = handler(copy.deepcopy(dict(sample)), Context())  # type: ignore[arg-type] # as much as is used
+        answer = handler(copy.deepcopy(dict(sample)), Context(left=self.left))  # type: ignore[arg-type] # as much as is used
         headers = answer.get("headers") or {
             name: values[0] for name, values in answer.get("multiValueHeaders", {}).items()
         }

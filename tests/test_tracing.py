@@ -21,7 +21,7 @@ from contact_sanitizer.protection.commitments import person_commitment
 from contact_sanitizer.registering.desk import ConsentTerms, Person
 from contact_sanitizer.screening.suppression import SuppressionReason
 from contact_sanitizer.tracing.document import trace_document
-from contact_sanitizer.tracing.trace import Trace, Unread
+from contact_sanitizer.tracing.trace import Leaf, Place, Trace, Unread
 from contact_sanitizer.tracing.trace import trace as trace_person
 from counter import PHONES, Counter, counter_at
 from desk import home_of, run, write_csv
@@ -254,6 +254,44 @@ def test_a_story_that_cannot_be_told_whole_is_not_told(counter: Counter) -> None
     records.put("list", record.name, {**record.document, "state": "?"}, after=record.version)
     with pytest.raises(CatalogueError, match="catalogue_damaged"):
         traced(counter, PHONES[0])
+
+
+def test_a_delivery_whose_people_are_no_longer_kept_is_named(counter: Counter) -> None:
+    counter.sender()
+    delivery = counter.deliver(counter.made())[0].delivery
+    (note,) = home_of(counter.place).places.deliveries.iterdir()
+    note.unlink()
+    document = trace_document(traced(counter, PHONES[0]))
+    assert [each["delivery"] for each in document["unread_deliveries"]] == [delivery.delivery_id]
+    assert (document["deliveries"], len(document["lists"])) == ([], 1)
+    assert looks(counter)[1]["unmapped"]["counts"]["deliveries_unread"] == 1
+
+
+def test_a_story_told_in_leaves_is_the_whole_story(counter: Counter) -> None:
+    counter.sender()
+    lists = [made(counter, PHONES[0]) for _ in range(3)]
+    listed = counter.made()
+    counter.redeem(counter.tokens(listed))
+    whole = trace_document(traced(counter, PHONES[0]))
+    assert (len(whole["lists"]), whole["next"]) == (4, None)
+    asked: list[int] = []
+
+    def enough(found: int) -> bool:
+        asked.append(found)
+        return len(asked) % 2 == 0
+
+    leaf, leaves = Leaf(None, enough), []
+    while True:
+        found = trace_person(person(counter, PHONES[0]), counter.desk(), counter.place.shelf_of, leaf)
+        leaves.append(trace_document(found))
+        if found.told_to is None:
+            break
+        leaf = Leaf(Place.of(str(found.told_to)), enough)
+    assert len(leaves) == 3
+    for part in ("lists", "deliveries", "redemptions"):
+        assert [each for one in leaves for each in one[part]] == whole[part]
+    assert sum(one["lists_read"] for one in leaves) == 4
+    assert lists[0] in json.dumps(leaves[0])
 
 
 def test_a_trace_outlives_rotation_and_a_destroyed_key(counter: Counter) -> None:

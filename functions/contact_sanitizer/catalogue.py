@@ -71,9 +71,9 @@ class Catalogue:
         record = self._records.get(LIST, list_id)
         return _entry(record) if record else None
 
-    def entries(self) -> Iterator[ListEntry]:
-        """All entries, oldest first."""
-        return (_entry(record) for record in self._records.named(LIST))
+    def entries(self, after: str = "") -> Iterator[ListEntry]:
+        """All entries, or those of lists after that one, oldest first."""
+        return (_entry(record) for record in self._records.named(LIST, "", after))
 
     def enter_use(self, audience: str, use: Use) -> None:
         """Remember that tokens of an audience are used like this; before any of them is handed out."""

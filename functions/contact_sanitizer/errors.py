@@ -160,6 +160,7 @@ class DeliveryError(ContactSanitizerError):
             "list_key_destroyed",
             "delivery_unknown",
             "people_damaged",
+            "people_gone",
             "cursor_refused",
             "too_many_tokens",
         }
@@ -209,6 +210,7 @@ class RequestError(ContactSanitizerError):
             "upload_pending",
             "upload_refused",
             "time_short",
+            "trace_failed",
         }
     )
 

@@ -303,8 +303,8 @@ class Records(Protocol):
         """Keep it as version `after + 1` where `after` is the present one (0: none); whether it was kept."""
         ...
 
-    def named(self, kind: str, prefix: str = "") -> Iterator[Record]:
-        """All documents of a kind whose names begin with `prefix`, ascending by name."""
+    def named(self, kind: str, prefix: str = "", after: str = "") -> Iterator[Record]:
+        """A kind's documents whose names begin with `prefix` and come after `after`, ascending by name."""
         ...
 
     def spend(self, name: str, amount: int, limit: int) -> bool:

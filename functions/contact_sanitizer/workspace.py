@@ -50,6 +50,7 @@ from contact_sanitizer.screening.foreign import HashContract
 if TYPE_CHECKING:
     from contact_sanitizer.aws.world import StackWorld
     from contact_sanitizer.policy import Policy
+    from contact_sanitizer.tracing.service import TraceService
     from contact_sanitizer.uploading import UploadService
 
 
@@ -111,9 +112,13 @@ class Workspace:
     def in_stack(cls, world: StackWorld, *, make: bool, **circumstances: Any) -> Workspace:
         """The workspace of a tenant in a stack; with `make` its keys are made where they are missing."""
         workspace = cls(world, world.tenant, **circumstances)
-        if make and not world.has_tenant:
-            workspace.record(Action.HOME_CREATED)
-            world.make_tenant(workspace._moment(), workspace.randomness)
+        if make:
+            # Each opening of a keyring asks KMS for all of its keys: what was found is what is used.
+            if keyring := world.find_keyring():
+                workspace.keyring = keyring
+            else:
+                workspace.record(Action.HOME_CREATED)
+                world.make_tenant(workspace._moment(), workspace.randomness)
         return workspace
 
     @classmethod
@@ -330,8 +335,15 @@ def _hint_at_hashes() -> Iterator[None]:
 def uploads_of(name: str, api_url: str = "") -> UploadService:
     """The uploads of the stack called `name`, by its API, or by the API at `api_url`."""
     with _with_the_extra():
-        from contact_sanitizer.aws.opening import open_api  # noqa: PLC0415 - homes need no boto3
-    return open_api(name, api_url)
+        from contact_sanitizer.aws.opening import open_uploads  # noqa: PLC0415 - homes need no boto3
+    return open_uploads(name, api_url)
+
+
+def traces_of(name: str, api_url: str = "") -> TraceService:
+    """The traces of the stack called `name`, by its API, or by the API at `api_url`."""
+    with _with_the_extra():
+        from contact_sanitizer.aws.opening import open_traces  # noqa: PLC0415 - homes need no boto3
+    return open_traces(name, api_url)
 
 
 @contextmanager

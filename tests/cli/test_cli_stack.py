@@ -23,6 +23,7 @@ from contact_sanitizer.handlers.journal import metrics
 from contact_sanitizer.handlers.request_upload import handler as request_upload
 from contact_sanitizer.handlers.sanitize import handler as sanitize
 from contact_sanitizer.handlers.show_upload import handler as show_upload
+from contact_sanitizer.handlers.trace import handler as trace
 from contact_sanitizer.policy_text import DEFAULT_POLICY
 from contact_sanitizer.uploading import Uploads, UploadState
 from functiondesk import FunctionDesk, event, function_desk
@@ -46,7 +47,7 @@ class Gate(BaseHTTPRequestHandler):
         if self.path == "/form":
             self._store(body)
         else:
-            self._answer(request_upload, body.decode())
+            self._answer(trace if self.path == "/trace" else request_upload, body.decode())
 
     def _answer(self, handler: Any, body: str | None = None) -> None:
         self.signed.append(self.headers["Authorization"])
@@ -172,7 +173,7 @@ def test_an_api_that_is_not_there_is_told(
     assert gate.desk
     file = tmp_path / "list.csv"
     file.write_text(LIST)
-    monkeypatch.setattr("contact_sanitizer.aws.uploadapi._RETRY", 0)
+    monkeypatch.setattr("contact_sanitizer.aws.signedapi._RETRY", 0)
     monkeypatch.setenv("CONTACT_SANITIZER_API_URL", "http://127.0.0.1:9")
     assert on_stack("upload", file).code == "upload_failed"
     monkeypatch.setenv("CONTACT_SANITIZER_API_URL", "")
@@ -193,6 +194,26 @@ def test_the_commands_of_a_home_work_on_a_stack(gate: type[Gate], tmp_path: Path
     consents.write_text("phone,purpose,channel\n13612345678,marketing,sms\n")
     assert on_stack("consent", "import", consents, "--json").document["by_outcome"] == {"recorded": 1}
     assert {said["metadata"]["tenant_uid"] for said in gate.desk.audit} == {"default"}
+
+
+def test_security_traces_by_the_api_leaf_after_leaf(gate: type[Gate], tmp_path: Path) -> None:
+    gate.desk.agree("13812345678")
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"phone\n13812345678\n{name}\n")
+        assert on_stack("upload", tmp_path / name).status == 0
+    gate.desk.map(ARN, Role.SECURITY)
+    gate.desk.left = 1_000
+    said = on_stack("trace", "-", give=b"13812345678\n")
+    assert (said.status, said.out.count("row 2 kept")) == (0, 2), said
+    assert "Lists looked into: 2." in said.out
+    assert len(gate.desk.said("person.traced")) == 4
+    document = on_stack("trace", "-", "--json", give=b"13812345678\n").document
+    assert (document["lists_read"], len(document["lists"]), document["next"]) == (2, 2, None)
+    assert "138" not in said.out + said.err
+    assert "Nothing is known" in on_stack("trace", "-", give=b"13912345678\n").out
+    assert on_stack("trace", "-", give=b"12\n").code == "request_invalid"
+    gate.desk.map(ARN, Role.UPLOADER)
+    assert on_stack("trace", "-", give=b"13812345678\n").code == "not_allowed"
 
 
 def test_a_tenant_that_nobody_made_has_no_world(gate: type[Gate]) -> None:

@@ -99,6 +99,10 @@ def test_names_come_in_order_and_by_prefix(records: Records) -> None:
     assert [record.name for record in records.named("use", "a/")] == ["a/1", "a/10", "a/2"]
     assert [record.name for record in records.named("use", "京")] == ["京/1"]
     assert [record.document["name"] for record in records.named("use", "a%")] == ["a%"]
+    for prefix in ("", "a/", "京", "z"):
+        for after in ("", "a", "a/1", "a/1x", "a/2", "b", "京/1", "~"):
+            wanted = [name for name in sorted(names) if name.startswith(prefix) and name > after]
+            assert [record.name for record in records.named("use", prefix, after)] == wanted
 
 
 def test_more_names_than_a_page_holds_all_come(records: Records) -> None:

@@ -209,8 +209,17 @@ def test_a_damaged_note_recalls_nobody_and_says_so(counter: Counter, delivery_id
         path.write_bytes(spoiled)
         with pytest.raises(DeliveryError, match="people_damaged"):
             counter.recalls(delivery_id)
-    path.unlink()
-    with pytest.raises(DeliveryError, match="people_damaged"):
-        counter.recalls(delivery_id)
     path.write_bytes(sound)
     assert len(counter.recalls(delivery_id)) == 1
+
+
+def test_of_a_delivery_whose_people_are_no_longer_kept_what_was_found_stays(
+    counter: Counter, delivery_id: str
+) -> None:
+    counter.block(PHONES[4])
+    assert len(counter.recalls(delivery_id)) == 1
+    counter.block(PHONES[5])
+    (home_of(counter.place).places.deliveries / f"{delivery_id}.people").unlink()
+    with pytest.raises(DeliveryError, match="people_gone"):
+        counter.recalls(delivery_id)
+    assert [pending.unacknowledged for pending in pending_recalls(counter.desk())] == [1]

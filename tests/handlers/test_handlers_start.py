@@ -5,6 +5,11 @@ import sys
 
 import pytest
 
+from cloudworld import Faulty
+from contact_sanitizer.handlers import stage
+from contact_sanitizer.handlers.record_choice import handler as record_choice
+from functiondesk import FunctionDesk
+
 ENGINE = ("numpy", "pyarrow", "phonenumbers", "cryptography", "blake3")
 
 
@@ -32,3 +37,12 @@ def test_an_engine_s_function_would_be_noticed() -> None:
     code = "import sys, contact_sanitizer.handlers.sanitize; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def test_a_call_opens_the_keyring_once(desk: FunctionDesk) -> None:
+    """Each opening asks KMS for every key and for the one that finds people."""
+    desk.agree("13812345678")
+    calls = Faulty(stage.clients(), lambda _operation, _count: "")
+    reply = {"phone": "13812345678", "message": "TD"}
+    assert desk.call(record_choice, "POST /optouts", reply).status == 200
+    assert calls.sent.count("Decrypt") == 2

@@ -96,6 +96,32 @@ def test_a_list_whose_objects_are_gone_is_named(desk: FunctionDesk, list_id: str
     assert document["lists"] == []
 
 
+def test_a_story_that_takes_too_long_is_told_in_leaves(desk: FunctionDesk, list_id: str) -> None:
+    second = desk.put("uploads/default/b", f"phone\n{PHONE}\n".encode())
+    assert desk.deliver(sanitize, second) == []
+    whole = desk.call(trace, "POST /trace", WISH).document
+    assert (whole["next"], len(whole["lists"]), len(whole["deliveries"])) == (None, 2, 1)
+    desk.left = 1_000
+    leaves = [desk.call(trace, "POST /trace", WISH).document]
+    while leaves[-1]["next"]:
+        leaves.append(desk.call(trace, "POST /trace", WISH | {"after": leaves[-1]["next"]}).document)
+    assert [len(leaf["lists"]) + len(leaf["deliveries"]) for leaf in leaves] == [1, 1, 1]
+    assert list_id in {each["list_id"] for each in whole["lists"]}
+    for part in ("lists", "deliveries", "redemptions", "unread"):
+        assert [each for leaf in leaves for each in leaf[part]] == whole[part]
+    assert {json.dumps(leaf["recorded"]) for leaf in leaves} == {json.dumps(whole["recorded"])}
+    counts = [each["unmapped"]["counts"] for each in desk.said("person.traced") if each["status"] != "begun"]
+    assert [count.get("unfinished", 0) for count in counts] == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("after", ["lists/13812345678", f"phones/{'0' * 26}", "lists/", "/", "x"])
+def test_a_cursor_of_no_trace_is_refused(desk: FunctionDesk, list_id: str, after: str) -> None:
+    assert list_id
+    answer = desk.call(trace, "POST /trace", WISH | {"after": after})
+    assert (answer.status, answer.document["code"]) == (400, "cursor_refused")
+    assert "138" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
@@ -109,6 +135,7 @@ def test_a_list_whose_objects_are_gone_is_named(desk: FunctionDesk, list_id: str
 def test_what_is_no_phone_is_refused_without_being_repeated(
     desk: FunctionDesk, body: dict[str, str], status: int, code: str
 ) -> None:
+    assert desk.workspace.keyring
     desk.map(ROLE, Role.SECURITY)
     answer = desk.call(trace, "POST /trace", body)
     assert (answer.status, answer.document["code"]) == (status, code)

@@ -16,11 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from contact_sanitizer.aws.faults import told
 from contact_sanitizer.aws.listparts import list_fault
 from contact_sanitizer.aws.objects import encrypted, written_if_absent
 from contact_sanitizer.aws.uploads import S3Upload
-from contact_sanitizer.errors import OutputError
+from contact_sanitizer.errors import IntakeError, OutputError
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.outputs.digesting import Digest, DigestingFile, writing_errors
@@ -72,9 +74,22 @@ class _Note:
         return PEOPLE
 
     def open(self) -> BinaryIO:
-        """Its bytes. Raises `IntakeError`."""
-        shelf = self.shelf
-        return S3Upload.find(shelf.s3, shelf.bucket, shelf.key_of(self.delivery_id, PEOPLE)).open()
+        """Its bytes. Raises `IntakeError`: `object_missing` where it is not there any more."""
+        shelf, key = self.shelf, self.shelf.key_of(self.delivery_id, PEOPLE)
+        try:
+            return S3Upload.find(shelf.s3, shelf.bucket, key).open()
+        except IntakeError as error:
+            if error.code == "object_unreadable" and self._is_gone(key):
+                raise IntakeError("object_missing", "the note is not there any more") from None
+            raise
+
+    def _is_gone(self, key: str) -> bool:
+        """Whether nothing is there: to whoever may not list all of a bucket S3 says 403 of that."""
+        try:
+            listed = self.shelf.s3.list_objects_v2(Bucket=self.shelf.bucket, Prefix=key, MaxKeys=1)
+        except (ClientError, BotoCoreError):
+            return False
+        return not any(entry["Key"] == key for entry in listed.get("Contents", []))
 
 
 class S3Delivery:

@@ -76,10 +76,13 @@ class DynamoRecords:
                 return retried(error) and _writing(error) == writing
         return True
 
-    def named(self, kind: str, prefix: str = "") -> Iterator[Record]:
-        """All documents of a kind whose names begin with `prefix`, ascending by name."""
+    def named(self, kind: str, prefix: str = "", after: str = "") -> Iterator[Record]:
+        """A kind's documents whose names begin with `prefix` and come after `after`, ascending by name."""
         condition, values = "pk = :pk", {":pk": {"S": self._partition(kind)}}
-        if prefix:
+        # A query takes one condition on names: behind `after` those with the prefix come first, or none do.
+        if after > prefix:
+            condition, values = f"{condition} AND sk > :sk", values | {":sk": {"S": after}}
+        elif prefix:
             condition, values = f"{condition} AND begins_with(sk, :sk)", values | {":sk": {"S": prefix}}
         pages = self.dynamodb.get_paginator("query").paginate(
             TableName=self.table,
@@ -90,7 +93,10 @@ class DynamoRecords:
         with told(catalogue_fault):
             for page in pages:
                 for item in page.get("Items", []):
-                    yield _record(kind, item)
+                    record = _record(kind, item)
+                    if not record.name.startswith(prefix):
+                        return
+                    yield record
 
     def spend(self, name: str, amount: int, limit: int) -> bool:
         """Add to a counter unless that would take it over `limit`; whether it was added. Atomic."""

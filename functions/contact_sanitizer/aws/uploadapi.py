@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 from uuid import uuid4
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.httpsession import get_cert_path
-from urllib3 import PoolManager, Retry
-from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
-
 from contact_sanitizer.aws.clients import Clients
+from contact_sanitizer.aws.signedapi import ANY_ERROR, TIMEOUT, RefusedError, SignedApi, StrangeError
 from contact_sanitizer.errors import RequestError
 from contact_sanitizer.intake.raw import LocalFile
 from contact_sanitizer.uploading import UploadForm
-
-_TIMEOUT: Final = Timeout(connect=5, read=60)
-_RETRY: Final = Retry(
-    total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False
-)
-_ANY_ERROR: Final = (HTTPError, OSError, ValueError)
-_LONGEST_ANSWER: Final = 8 << 20
 
 
 class UploadApi:
     """Implements `uploading.UploadService` by HTTP; what a server answers is repeated in no error."""
 
     def __init__(self, url: str, clients: Clients) -> None:
-        self._url = url.rstrip("/")
-        self._clients = clients
+        self._api = SignedApi(url, clients)
 
     def request(self, policy: str) -> tuple[str, UploadForm]:
         """A new upload's id and its form."""
@@ -60,39 +44,21 @@ class UploadApi:
             body = _Form(form.fields, content, progress)
             headers = {"Content-Type": body.content_type, "Content-Length": str(body.length(size))}
             try:
-                answer = self._pool.request(
-                    "POST", form.url, body=body, headers=headers, timeout=_TIMEOUT, retries=False
+                answer = self._api.pool.request(
+                    "POST", form.url, body=body, headers=headers, timeout=TIMEOUT, retries=False
                 )
-            except _ANY_ERROR:
+            except ANY_ERROR:
                 raise RequestError("upload_failed", "the file could not be sent; try again") from None
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise RequestError("upload_failed", _store_said(answer.status))
 
     def _call(self, method: str, path: str, document: object = None) -> Mapping[str, Any]:
-        body = None if document is None else json.dumps(document).encode()
-        request = AWSRequest(method, self._url + path, {"Content-Type": "application/json"}, body)
-        credentials = self._clients.session.get_credentials()
-        region = self._clients.session.region_name
-        if credentials is None or region is None:
-            raise RequestError("not_allowed", "there are no AWS credentials or no region to sign with")
-        SigV4Auth(credentials, "execute-api", region).add_auth(request)
         try:
-            answer = self._pool.request(
-                method, self._url + path, body=body, headers=dict(request.headers.items()), timeout=_TIMEOUT
-            )
-            stated = json.loads(answer.data[:_LONGEST_ANSWER] or b"null")
-        except _ANY_ERROR:
+            return self._api.call(method, path, document)
+        except RefusedError as error:
+            raise _problem(error) from None
+        except StrangeError:
             raise _strange() from None
-        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _problem(answer.status, stated)
-        if not isinstance(stated, dict):
-            raise _strange()
-        return stated
-
-    @cached_property
-    def _pool(self) -> PoolManager:
-        bundle = os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True)
-        return PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=bundle, retries=_RETRY, blocksize=1 << 18)
 
 
 class _Form(io.RawIOBase):
@@ -127,10 +93,10 @@ class _Form(io.RawIOBase):
         return self._tail.read(size)
 
 
-def _problem(status: int, stated: object) -> RequestError:
+def _problem(refused: RefusedError) -> RequestError:
     """What the API refused, by its code where it is one of ours; its sentence is not repeated."""
-    code = str(stated.get("code", "")) if isinstance(stated, dict) else ""
-    if status == HTTPStatus.FORBIDDEN:
+    code = refused.code
+    if refused.status == HTTPStatus.FORBIDDEN:
         return RequestError("not_allowed", "the API refuses: your role may not do this in this stack")
     if code in {"upload_unknown", "request_invalid"}:
         return RequestError(code, "the API refuses the request")

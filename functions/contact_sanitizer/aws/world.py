@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contact_sanitizer.aws.listshelf import S3ListShelf
     from contact_sanitizer.aws.registry import DynamoRegistry
     from contact_sanitizer.ports import DeliveryShelf
+    from contact_sanitizer.protection.keyring import Keyring
 
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_\-]{0,31}\Z")
 _LONG_NUMBER: Final = re.compile(r"\d{7}")
@@ -126,16 +127,14 @@ class StackWorld:
             queue, letters = known.import_queue, known.import_dead_letters
         return SqsDeadLetters(self.clients.sqs, letters, queue)
 
-    @property
-    def has_tenant(self) -> bool:
-        """Whether the tenant was made: it has a keyring. `KeyringError` where that cannot be told."""
+    def find_keyring(self) -> Keyring | None:
+        """The tenant's keyring; None where it was never made. `KeyringError` where that cannot be told."""
         try:
-            self.keys.load()
+            return self.keys.load()
         except KeyringError as error:
             if error.code == "keyring_missing":
-                return False
+                return None
             raise
-        return True
 
     def make_tenant(self, now: datetime, randomness: Callable[[int], bytes]) -> None:
         """Give the tenant its registry and then its keys, by which it counts as made; what is there stays."""
@@ -144,7 +143,7 @@ class StackWorld:
             self.keys.create(self.tenant, now, randomness)
         except KeyringError as error:
             # Somebody was faster: then theirs are the keys.
-            if error.code != "keyring_unwritable" or not self.has_tenant:
+            if error.code != "keyring_unwritable" or self.find_keyring() is None:
                 raise
 
     def close(self) -> None:

@@ -9,6 +9,9 @@ import click
 from contact_sanitizer.cli.frame import options_of
 from contact_sanitizer.workspace import Workspace
 
+API_URL = "CONTACT_SANITIZER_API_URL"
+"""The environment's word on where a stack's API is, before that of the stack."""
+
 
 def open_workspace(context: click.Context, *, make: bool = False) -> Workspace:
     """The workspace that the global options name; a home is made where it is missing.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from contact_sanitizer.cli.frame import Command, emit
-from contact_sanitizer.cli.opening import open_workspace
+from contact_sanitizer.cli.frame import Command, emit, options_of
+from contact_sanitizer.cli.opening import API_URL, open_workspace
 from contact_sanitizer.cli.people import open_desk, phone_of, region_option
 from contact_sanitizer.tracing.document import trace_document
 from contact_sanitizer.tracing.trace import trace as trace_person
+from contact_sanitizer.workspace import traces_of
 
 _INDENT = " " * 26
 _NOT_READ = {
@@ -33,18 +35,24 @@ _RECALL = {
 def trace(context: click.Context, phone: str, region: str) -> None:
     """Tell the story of the owner of PHONE: verdicts with their reasons, consents, deliveries, redemptions.
 
-    Across all lists of the tenant, oldest first; the look itself is recorded. For the security reviewer.
-    Use - to read the phone from standard input.
+    Across all lists of the tenant, oldest first; the look itself is recorded. For the security reviewer, who
+    asks a stack's API: it alone opens keys and reads lists. Use - to read the phone from standard input.
     """
-    with open_workspace(context) as workspace:
-        person = open_desk(workspace, region).person(phone_of(phone))
-        found = trace_person(person, workspace.delivery_desk(), workspace.shelf_of)
-    document = trace_document(found)
-    emit(context, document, lambda: _print(document, unknown=found.is_unknown))
+    stack = options_of(context).stack
+    if stack is not None:
+        document = dict(traces_of(stack, os.environ.get(API_URL, "")).tell(phone_of(phone), region))
+    else:
+        with open_workspace(context) as workspace:
+            person = open_desk(workspace, region).person(phone_of(phone))
+            found = trace_person(person, workspace.delivery_desk(), workspace.shelf_of)
+        document = trace_document(found)
+    emit(context, document, lambda: _print(document))
 
 
-def _print(document: dict[str, Any], *, unknown: bool) -> None:
-    if unknown:
+def _print(document: dict[str, Any]) -> None:
+    if not any(document[name] for name in ("lists", "deliveries", "redemptions")) and not any(
+        document["recorded"].values()
+    ):
         click.echo("Nothing is known of this person: on no list, in no delivery, nothing on record.")
     for _, lines in sorted(_story(document), key=lambda told: told[0]):
         click.echo("\n".join(lines))
@@ -53,6 +61,9 @@ def _print(document: dict[str, Any], *, unknown: bool) -> None:
     for each in document["unread"]:
         why = _NOT_READ[each["state"]]
         click.echo(f"NOT looked into: list {each['list_id']} of {each['started_at']}: {why}")
+    for each in document["unread_deliveries"]:
+        why = _NOT_READ[each["state"]]
+        click.echo(f"NOT looked into: delivery {each['delivery']} of {each['as_of']}: {why}")
 
 
 def _print_present(document: dict[str, Any]) -> None:

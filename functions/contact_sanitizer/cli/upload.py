@@ -11,14 +11,12 @@ from typing import Any
 import click
 
 from contact_sanitizer.cli.frame import Command, emit, options_of
+from contact_sanitizer.cli.opening import API_URL
 from contact_sanitizer.cli.run import progress_bar
 from contact_sanitizer.errors import RequestError
 from contact_sanitizer.policyshelf import DEFAULT
 from contact_sanitizer.uploading import UploadService, UploadState
 from contact_sanitizer.workspace import uploads_of
-
-API_URL = "CONTACT_SANITIZER_API_URL"
-"""The environment's word on where the API is, before that of the stack."""
 
 _PAUSES = (0.5, 1.0, 2.0, 3.0, 5.0)
 

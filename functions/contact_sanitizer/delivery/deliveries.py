@@ -88,9 +88,9 @@ class Deliveries:
             raise DeliveryError("delivery_unknown", "no delivery of that id was made here")
         return _delivery(record)
 
-    def all(self) -> Iterator[Delivery]:
-        """All deliveries, oldest first."""
-        return (_delivery(record) for record in self._records.named(DELIVERY))
+    def all(self, after: str = "") -> Iterator[Delivery]:
+        """All deliveries, or those after that one, oldest first."""
+        return (_delivery(record) for record in self._records.named(DELIVERY, "", after))
 
     def of_use(self, use: Use) -> Iterator[Delivery]:
         """The deliveries of one use, oldest first."""

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from contact_sanitizer.errors import ContactSanitizerError, DeliveryError
+from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, IntakeError
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.outputs.digesting import Digest, DigestingFile
 from contact_sanitizer.protection.digests import note_digest
@@ -26,6 +26,7 @@ MAGIC: Final = b"CtPeople\x01\0\0\0\0\0\0\0"
 _HEAD: Final = np.dtype([("count", "<u4"), ("key_id", "<u4")])
 _SEALED_BYTES: Final = WIRE_BYTES - PREFIX_BYTES
 _MOST: Final = 1 << 26
+_MISSING: Final = {"file_missing", "object_missing"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -69,18 +70,22 @@ class PeopleWriter:
 def read_people(note: Source, expected: str) -> Iterator[PeopleRun]:
     """The runs of a note whose digest is known.
 
-    Raises `DeliveryError` (`people_damaged`) where it is not what was written, at its end at the latest: act
-    on nothing before.
+    Raises `DeliveryError`: `people_damaged` where it is not what was written, at its end at the latest (act
+    on nothing before); `people_gone` where it is not there, as when the delivery's term is over.
     """
     try:
         with note.open() as file:
             yield from _runs(file, expected)
+    except IntakeError as error:
+        if error.code not in _MISSING:
+            raise _unreadable() from None
+        raise DeliveryError("people_gone", "who was on the delivery is no longer kept") from None
     except (OSError, ValueError, ContactSanitizerError):
-        raise DeliveryError("people_damaged", "the note of who was on the delivery cannot be read") from None
+        raise _unreadable() from None
 
 
 def is_among(note: Source, expected: str, subjects: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether each of these subjects (n, 16) was on the delivery: bool (n,)."""
+    """Whether each of these subjects (n, 16) was on the delivery: bool (n,). Raises as `read_people`."""
     needles = Needles.of(subjects)
     found = np.zeros(len(subjects), np.bool_)
     for run in read_people(note, expected):
@@ -106,6 +111,10 @@ def _runs(file: BinaryIO, expected: str) -> Iterator[PeopleRun]:
         first += count
     if digest.hexdigest() != expected:
         raise ValueError
+
+
+def _unreadable() -> DeliveryError:
+    return DeliveryError("people_damaged", "the note of who was on the delivery cannot be read")
 
 
 def _exactly(file: BinaryIO, size: int, digest: Digest) -> bytes:

@@ -130,9 +130,17 @@ def acknowledge(delivery_id: str, desk: DeliveryDesk, cursor: int | None = None)
 
 
 def pending_recalls(desk: DeliveryDesk) -> Iterator[Pending]:
-    """Every delivery with recalls that its sender has not acknowledged, found by asking the registry now."""
+    """Every delivery with recalls that its sender has not acknowledged, found by asking the registry now.
+
+    Of a delivery whose people are no longer kept, what was found while they were.
+    """
     for delivery in Deliveries(desk.records).all():
-        feed = _refreshed(delivery, desk, after=None)
+        try:
+            feed = _refreshed(delivery, desk, after=None)
+        except DeliveryError as error:
+            if error.code != "people_gone":
+                raise
+            feed = _pages(delivery, desk)
         known = _acknowledged(delivery, desk)
         if len(feed.places) > known:
             since = min(feed.since[known:].tolist())

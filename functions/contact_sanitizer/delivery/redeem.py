@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue
-from contact_sanitizer.delivery.deliveries import Deliveries
+from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.people import is_among
 from contact_sanitizer.delivery.senders import Right, Sender, SenderDesk, day_of
@@ -197,9 +197,17 @@ class _Judge:
         found = np.zeros(len(subjects), np.bool_)
         for use, by_use in zip(uses, allowed, strict=True):
             for delivery in Deliveries(self._desk.records).of_use(use):
-                note = self._desk.shelf.people(delivery.delivery_id)
-                found |= by_use & is_among(note, delivery.people, subjects)
+                found |= by_use & self._is_among(delivery, subjects)
         return found
+
+    def _is_among(self, delivery: Delivery, subjects: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Whether each of them was on a delivery; one whose people are no longer kept speaks for nobody."""
+        try:
+            return is_among(self._desk.shelf.people(delivery.delivery_id), delivery.people, subjects)
+        except DeliveryError as error:
+            if error.code != "people_gone":
+                raise
+            return np.zeros(len(subjects), np.bool_)
 
 
 def _counts(

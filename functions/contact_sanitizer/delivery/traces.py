@@ -16,6 +16,7 @@ from contact_sanitizer.delivery.people import read_people
 from contact_sanitizer.delivery.recalls import PersonRecalled, recall_at
 from contact_sanitizer.delivery.redeem import REDEMPTION
 from contact_sanitizer.errors import CatalogueError
+from contact_sanitizer.ports import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +42,34 @@ def deliveries_of(subject: bytes, desk: DeliveryDesk) -> Iterator[PersonDelivere
     Raises `DeliveryError` (`people_damaged`) where a note cannot be read: a trace is whole or none.
     """
     for delivery in Deliveries(desk.records).all():
-        place = _place_of(subject, delivery, desk)
-        if place is not None:
-            yield PersonDelivered(delivery, recall_at(place, delivery, desk))
+        if found := delivered_to(subject, delivery, desk):
+            yield found
+
+
+def delivered_to(subject: bytes, delivery: Delivery, desk: DeliveryDesk) -> PersonDelivered | None:
+    """A person's part in one delivery, whose note is read; raises as `deliveries_of`."""
+    place = _place_of(subject, delivery, desk)
+    return None if place is None else PersonDelivered(delivery, recall_at(place, delivery, desk))
 
 
 def redemptions_of(subject: bytes, desk: DeliveryDesk) -> Iterator[PersonRedeemed]:
     """The redemptions in which a person's number was handed out, oldest first."""
     for record in desk.records.named(REDEMPTION):
-        try:
-            people = base64.b64decode(record.document["people"], validate=True)
-            sender, at = str(record.document["sender"]), int(record.document["at"])
-        except (KeyError, ValueError, TypeError, binascii.Error):
-            message = "the catalogue's entry of a redemption is damaged"
-            raise CatalogueError("catalogue_damaged", message) from None
-        if len(_rows_with(subject, np.frombuffer(people, np.uint8))):
-            yield PersonRedeemed(record.name, sender, at)
+        if found := redeemed_in(subject, record):
+            yield found
+
+
+def redeemed_in(subject: bytes, redemption: Record) -> PersonRedeemed | None:
+    """A person's part in one redemption; `CatalogueError` where its entry is damaged."""
+    try:
+        people = base64.b64decode(redemption.document["people"], validate=True)
+        sender, at = str(redemption.document["sender"]), int(redemption.document["at"])
+    except (KeyError, ValueError, TypeError, binascii.Error):
+        message = "the catalogue's entry of a redemption is damaged"
+        raise CatalogueError("catalogue_damaged", message) from None
+    if not len(_rows_with(subject, np.frombuffer(people, np.uint8))):
+        return None
+    return PersonRedeemed(redemption.name, sender, at)
 
 
 def _place_of(subject: bytes, delivery: Delivery, desk: DeliveryDesk) -> int | None:

@@ -86,13 +86,13 @@ class SqliteRecords:
             insert = "INSERT INTO record VALUES (?, ?, 1, ?) ON CONFLICT DO NOTHING"
             return self._db.execute(insert, (kind, name, text)).rowcount == 1
 
-    def named(self, kind: str, prefix: str = "") -> Iterator[Record]:
-        """All documents of a kind whose names begin with `prefix`, ascending by name."""
+    def named(self, kind: str, prefix: str = "", after: str = "") -> Iterator[Record]:
+        """A kind's documents whose names begin with `prefix` and come after `after`, ascending by name."""
         query = (
             "SELECT name, version, document FROM record"
             " WHERE kind = ? AND name >= ? AND name > ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?"
         )
-        last = ""
+        last = after
         while True:
             with _faults():
                 asked = (kind, prefix, last, len(prefix), prefix, _PAGE)

@@ -63,6 +63,7 @@ _STATUS_BY_CODE: Final[Mapping[str, HTTPStatus]] = MappingProxyType(
         "list_damaged": HTTPStatus.SERVICE_UNAVAILABLE,
         "list_key_destroyed": HTTPStatus.GONE,
         "people_damaged": HTTPStatus.SERVICE_UNAVAILABLE,
+        "people_gone": HTTPStatus.GONE,
         "list_unknown": HTTPStatus.NOT_FOUND,
         "list_exists": HTTPStatus.CONFLICT,
         "catalogue_busy": HTTPStatus.CONFLICT,

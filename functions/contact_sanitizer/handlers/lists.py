@@ -53,8 +53,7 @@ def get_lists(
 ) -> ListPage:
     """The caller's tenant's lists."""
     call = enter(router, EVERYBODY, "listLists")
-    entries = (entry for entry in Catalogue(call.world.records).entries() if entry.list_id > after)
-    page = list(islice(entries, limit + 1))
+    page = list(islice(Catalogue(call.world.records).entries(after), limit + 1))
     more = page[limit - 1].list_id if len(page) > limit else None
     return ListPage(lists=[ListSummary(**_summary(entry)) for entry in page[:limit]], next=more)
 

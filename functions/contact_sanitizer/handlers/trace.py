@@ -1,26 +1,38 @@
-"""POST /trace: one person's story across all lists of the caller's tenant, for security alone."""
+"""POST /trace: one person's story across all lists of the caller's tenant, for security alone.
+
+The API waits for 30 seconds, and a tenant may have made thousands of lists: so a story comes in leaves.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Body as InBody
+from pydantic import Field
 
 from contact_sanitizer.access import Role
 from contact_sanitizer.handlers.api import Body, enter, function_of, routes
 from contact_sanitizer.handlers.record_choice import Phone, Region
 from contact_sanitizer.tracing.document import trace_document
+from contact_sanitizer.tracing.trace import Leaf, Place
 from contact_sanitizer.tracing.trace import trace as trace_person
 
 router: Final = routes()
+RESERVE_MILLISECONDS: Final = 14_000
+"""With less time left nothing more is looked into: the decisions of a long list take some seconds."""
+
+MOST: Final = 5_000
+"""So many rows, deliveries and redemptions are told at once: an answer has at most 6 MB."""
+
 _ROLES: Final = frozenset({Role.SECURITY})
 
 
 class TraceWish(Body):
-    """Whose story; `region`: where a number without + belongs."""
+    """Whose story; `region`: where a number without + belongs; `after`: the `next` of the leaf before."""
 
     phone: Phone
     region: Region = "CN"
+    after: Annotated[str, Field(max_length=64)] = ""
 
 
 class TracedConsent(Body):
@@ -113,6 +125,14 @@ class TracedDelivery(Body):
     recalled_at: str | None
 
 
+class UntracedDelivery(Body):
+    """A delivery whose people are no longer kept (`gone`): the person may have been on it."""
+
+    delivery: str
+    as_of: str
+    state: str
+
+
 class TracedRedemption(Body):
     """That a sender was given the number."""
 
@@ -122,7 +142,10 @@ class TracedRedemption(Body):
 
 
 class Traced(Body):
-    """One person's story; each array oldest first, no phone in it."""
+    """One person's story, or a leaf of it; each array oldest first, no phone in it.
+
+    Where `next` is there, more is left: ask again with `after` set to it. Each leaf has all of `recorded`.
+    """
 
     format: str
     traced_at: str
@@ -130,18 +153,25 @@ class Traced(Body):
     lists: list[TracedList]
     unread: list[UntracedList]
     deliveries: list[TracedDelivery]
+    unread_deliveries: list[UntracedDelivery]
     redemptions: list[TracedRedemption]
     recorded: TracedHistory
+    next: str | None = None
 
 
 @router.post("/trace", summary="One person's story", operation_id="tracePerson")
 def post_trace(wish: Annotated[TraceWish, InBody()]) -> Traced:
     """Announced before anything is read; of a person whom nobody knows every array is empty."""
     call = enter(router, _ROLES, "tracePerson")
-    with call.workspace() as workspace:
+    leaf = Leaf(Place.of(wish.after) if wish.after else None, _enough)
+    with call.workspace(make=False) as workspace:
         person = workspace.desk(wish.region).person(wish.phone)
-        found = trace_person(person, workspace.delivery_desk(), workspace.shelf_of)
+        found = trace_person(person, workspace.delivery_desk(), workspace.shelf_of, leaf)
     return Traced.model_validate(trace_document(found))
+
+
+def _enough(found: int) -> bool:
+    return found >= MOST or router.lambda_context.get_remaining_time_in_millis() < RESERVE_MILLISECONDS
 
 
 handler = function_of(router)

@@ -33,8 +33,13 @@ def trace_document(trace: Trace) -> dict[str, Any]:
             for each in trace.unread
         ],
         "deliveries": [_delivered(delivery) for delivery in trace.deliveries],
+        "unread_deliveries": [
+            {"delivery": each.delivery.delivery_id, "as_of": rfc3339(each.delivery.as_of), "state": "gone"}
+            for each in trace.unread_deliveries
+        ],
         "redemptions": [_redeemed(redemption) for redemption in trace.redemptions],
         "recorded": _history(trace.history, trace.at // 1000),
+        "next": str(trace.told_to) if trace.told_to else None,
     }
 
 
