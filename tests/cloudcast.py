@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from commands import command
 from demo import EXAMPLES
-from rehearsal import Person, Rehearsal
+from rehearsal import STACK, Person, Rehearsal
 
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 
@@ -34,6 +36,23 @@ def refused(call: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call()
     return str(caught.value.response["Error"]["Code"])
+
+
+@contextmanager
+def working_as(stack: Rehearsal, person: Person) -> Iterator[None]:
+    """The product in this process works on the stack in the name of `person`."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.environment(person).items():
+            patch.setenv(name, value)
+        yield
+
+
+def commanded(stack: Rehearsal, person: Person, *arguments: str | Path) -> Any:
+    """What a command on the stack prints, in the name of `person`."""
+    with working_as(stack, person):
+        said = command("--stack", STACK, *arguments, "--json")
+    assert said.status == 0, said
+    return said.document
 
 
 def without_tokens(content: bytes) -> list[list[str]]:

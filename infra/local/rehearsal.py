@@ -7,6 +7,7 @@ its own: functions inherit it, and nothing of this machine may be in there.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import platform
@@ -20,7 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ from botocore.credentials import Credentials
 ROOT: Final = Path(__file__).resolve().parents[2]
 TOOLS: Final = ROOT / ".venv-cloud" / "bin"
 BUILD: Final = ROOT / ".aws-sam" / "build"
+WITNESS: Final = Path(__file__).with_name("witness.py")
 REGION: Final = "eu-central-1"
 STACK: Final = "rehearsal"
 ARCHITECTURE: Final = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
@@ -73,6 +75,16 @@ class Answer:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the emulator's IAM said to one call: `principal` and `resource` are ARNs."""
+
+    principal: str
+    action: str
+    resource: str
+    allowed: bool
+
+
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
@@ -89,9 +101,13 @@ def build() -> None:
 
 
 class Rehearsal:
-    """One emulator with the application on it; ends with the `with` block, whatever happened."""
+    """One emulator with the application on it; ends with the `with` block, whatever happened.
 
-    def __init__(self) -> None:
+    `witnessed`: what its IAM decides is written down, and `remember` tells all that it holds.
+    """
+
+    def __init__(self, *, witnessed: bool = False) -> None:
+        self._witnessed: Final = witnessed
         self.folder: Final = Path(tempfile.mkdtemp(prefix="rehearsal-"))
         self.port: Final = free_port()
         self.endpoint: Final = f"https://127.0.0.1:{self.port}"
@@ -224,6 +240,33 @@ class Rehearsal:
             for group in groups
         }
 
+    def decisions(self) -> Iterator[Decision]:
+        """What the emulator's IAM has decided up to now, where it is witnessed."""
+        for line in (self.folder / "decisions.jsonl").read_text(encoding="utf-8").splitlines():
+            yield Decision(**json.loads(line))
+
+    def memory(self) -> Iterator[tuple[str, bytes]]:
+        """All text, numbers and bytes that the emulator holds now, and where, where it is witnessed."""
+        written = self.folder / "memory.jsonl"
+        written.unlink(missing_ok=True)
+        os.kill(self.process_id, signal.SIGUSR1)
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while not written.exists():
+            if time.monotonic() > deadline:
+                raise RehearsalError("the emulator does not tell what it holds")
+            time.sleep(0.1)
+        with written.open(encoding="utf-8") as lines:
+            for line in lines:
+                place, content = json.loads(line)
+                yield place, base64.b64decode(content)
+
+    @property
+    def process_id(self) -> int:
+        """The emulator's own process."""
+        if self._process is None:
+            raise RehearsalError("the emulator does not run")
+        return self._process.pid
+
     def _answer(self, request: urllib.request.Request) -> Answer:
         context = ssl.create_default_context(cafile=str(self.certificate))
         try:
@@ -253,7 +296,7 @@ class Rehearsal:
         _make_certificate(self.certificate, self.folder / "server.key")
         with (self.folder / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [TOOLS / "ministack"],
+                [TOOLS / "python", WITNESS, self.folder] if self._witnessed else [TOOLS / "ministack"],
                 env=environment,
                 stdout=log,
                 stderr=log,

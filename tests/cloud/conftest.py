@@ -15,7 +15,7 @@ from rehearsal import Rehearsal, build
 @pytest.fixture(scope="session")
 def cast() -> Iterator[Cast]:
     build()
-    with Rehearsal() as stack:
+    with Rehearsal(witnessed=True) as stack:
         cast = Cast(
             stack,
             stack.person("olga", ["Operator"], {"contact-sanitizer": "operator"}),

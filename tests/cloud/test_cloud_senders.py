@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloudcast import DENIED, Cast, on_the_laptop, refused, without_tokens
+from cloudcast import DENIED, Cast, commanded, on_the_laptop, refused, without_tokens
 from commands import command
 from contact_sanitizer.audit.checkpoint import open_checkpoint
 from contact_sanitizer.audit.notes import SignatureType, Verifier
@@ -39,16 +39,6 @@ class Delivery:
     @property
     def tokens(self) -> list[str]:
         return [line.split(",")[0] for line in self.content.decode().splitlines()[1:]]
-
-
-def commanded(stack: Rehearsal, person: Person, *arguments: str | Path) -> Any:
-    """What a command on the stack prints, in the name of `person`."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in stack.environment(person).items():
-            patch.setenv(name, value)
-        said = command("--stack", STACK, *arguments, "--json")
-    assert said.status == 0, said
-    return said.document
 
 
 @pytest.fixture(scope="session")
