@@ -218,10 +218,10 @@ class Workspace:
         on_row: OnRow,
         actor: str | None = None,
     ) -> ImportReport:
-        """Record the consents and withdrawals of a file; announced before the first row."""
+        """Record the consents and withdrawals of a file; announced before the first row, summed up after."""
         tools = self._import_tools(source, region, on_row, actor)
         self.record(Action.CONSENT_IMPORTED, digests={"file": tools.file_digest})
-        return import_consents(source, tools, defaults)
+        return self._imported(tools, import_consents(source, tools, defaults))
 
     def import_blocks(
         self,
@@ -240,13 +240,22 @@ class Workspace:
         )
         if hashed is None:
             with _hint_at_hashes():
-                return import_blocklist(source, tools, defaults)
+                report = import_blocklist(source, tools, defaults)
+            return self._imported(tools, report)
         known = ""
         if hashed.known_phone:
             block = self.desk(region, actor).person(hashed.known_phone).block
             known = block.rstrip(b"\0").decode("ascii")
         contract = HashContract.named(hashed.contract) if hashed.contract else None
-        return import_hashlist(source, tools, defaults, contract=contract, known_digits=known)
+        report = import_hashlist(source, tools, defaults, contract=contract, known_digits=known)
+        return self._imported(tools, report)
+
+    def _imported(self, tools: ImportTools, report: ImportReport) -> ImportReport:
+        """Say what an import came to; a repeated one says what was new."""
+        counts = {"rows": report.rows, "refused": report.refused, **report.recorded}
+        digests = {"file": tools.file_digest}
+        self.record(Action.REGISTRY_IMPORTED, outcome=Outcome.SUCCESS, counts=counts, digests=digests)
+        return report
 
     def _import_tools(self, source: ListSource, region: str, on_row: OnRow, actor: str | None) -> ImportTools:
         digest = UploadDigest(self.keyring)

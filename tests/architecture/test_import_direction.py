@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
-USE_CASES = {"job", "registering", "catalogue", "terms", "delivery", "tracing"}
+USE_CASES = {"job", "registering", "catalogue", "terms", "delivery", "tracing", "reporting"}
 DOORS = {"access", "arrivals", "policyshelf", "receiving", "redriving", "uploading"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "catalogue": FOUNDATION | {"ports", "screening", "terms"},
     "delivery": FOUNDATION | {*STEPS, "audit", "ports", "catalogue", "terms", "job", "delivery"},
     "tracing": FOUNDATION | {*STEPS, "audit", "ports", "catalogue", "delivery", "registering", "tracing"},
+    "reporting": FOUNDATION | {"audit", "ports", "outputs", "reporting"},
     "announcing": FOUNDATION | {"audit", "ports"},
     "access": FOUNDATION | {"audit", "ports"},
     "policyshelf": FOUNDATION | {"ports"},

@@ -34,6 +34,9 @@ TOLERANCE: Final = 15 * 60_000
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
 
+Watch = Callable[[int, bytes], None]
+"""Told each sealed entry with its number, in order, before all is verified: to be relied on only after."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
@@ -72,17 +75,22 @@ def no_progress(_done: int, _of: int) -> None:
     """Nobody watches."""
 
 
+def _unwatched(_index: int, _entry: bytes) -> None:
+    """Nobody wants the entries."""
+
+
 def verify_log(
     objects: Objects,
     verifiers: Sequence[Verifier],
     expected: Expectations = Expectations(),
     progress: Progress = no_progress,
+    watch: Watch = _unwatched,
 ) -> Verified:
     """Recompute everything. `AuditError` names the first thing that does not fit, with a code for its kind.
 
     Missed heartbeats are no error here: they are told as gaps.
     """
-    return _Verification(objects, verifiers, expected, progress).run()
+    return _Verification(objects, verifiers, expected, progress, watch).run()
 
 
 @dataclass
@@ -91,6 +99,7 @@ class _Verification:
     verifiers: Sequence[Verifier]
     expected: Expectations
     progress: Progress
+    watch: Watch
     _seen: set[bytes] = field(default_factory=set)
     _published: Published = field(default_factory=Published)
     _done: int = 0
@@ -110,6 +119,7 @@ class _Verification:
             self._require_new(first, hashes)
             for offset, entry in enumerate(entries):
                 uid = self._event(first + offset, entry, times)
+                self.watch(first + offset, entry)
                 if due and due[0] == first + offset:
                     if due[1].encode() != uid:
                         raise AuditError("seal_altered", f"the plan of event {due[0]} names another event")

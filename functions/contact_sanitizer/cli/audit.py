@@ -28,7 +28,15 @@ LARGEST_FILE = 1 << 20
 PATH = click.Path(path_type=Path)
 
 
-@click.group(cls=Group)
+_MEMBERS = {
+    "report": (
+        "contact_sanitizer.cli.auditreport:report",
+        "Sum up a period for a reviewer or regulator, as a page or in figures.",
+    )
+}
+
+
+@click.group(cls=Group, members=_MEMBERS)
 def audit() -> None:
     """The audit trail: what happened, and the proof that nothing of it was changed."""
 
@@ -134,7 +142,7 @@ def verify(
     if proof:
         _verify_proof(context, proof, key_file or (folder / "public-key" if folder else None))
         return
-    kept = _content(known, "checkpoint_missing", "the kept checkpoint cannot be read") if known else None
+    kept = content_of(known, "checkpoint_missing", "the kept checkpoint cannot be read") if known else None
     expected = Expectations(
         heartbeat * 1000 if heartbeat else None, system_clock() if heartbeat else None, kept
     )
@@ -166,7 +174,7 @@ def _verify_folder(folder: Path, key_file: Path | None, expected: Expectations) 
             err=True,
         )
     with progress_bar() as progress:
-        return verify_log(objects_in(folder), _keys(key_file or folder / "public-key"), expected, progress)
+        return verify_log(objects_in(folder), keys_in(key_file or folder / "public-key"), expected, progress)
 
 
 def _verify_home(
@@ -175,7 +183,7 @@ def _verify_home(
     """Verify this world's own log, what waits sealed first; that somebody did is an event of its own."""
     log = workspace.world.audit
     log.conclude(workspace.clock())
-    keys = _keys(key_file) if key_file else parse_verifiers(log.public_keys())
+    keys = keys_in(key_file) if key_file else parse_verifiers(log.public_keys())
     try:
         with progress_bar() as progress:
             found = verify_log(log.objects, keys, expected, progress)
@@ -191,9 +199,9 @@ def _verify_home(
 def _verify_proof(context: click.Context, proof: Path, key_file: Path | None) -> None:
     from contact_sanitizer.audit.prove import check_proof  # noqa: PLC0415 - for proofs only
 
-    data = _content(proof, "proof_malformed", "the proof cannot be read")
+    data = content_of(proof, "proof_malformed", "the proof cannot be read")
     if key_file:
-        keys = _keys(key_file)
+        keys = keys_in(key_file)
     else:
         with open_workspace(context) as workspace:
             keys = parse_verifiers(workspace.world.audit.public_keys())
@@ -249,8 +257,9 @@ def public_key(context: click.Context) -> None:
     emit(context, {"keys": keys.splitlines()}, lambda: click.echo(keys, nl=False))
 
 
-def _keys(path: Path) -> list[Verifier]:
-    data = _content(path, "public_key_invalid", "the public key cannot be read")
+def keys_in(path: Path) -> list[Verifier]:
+    """The verifier keys in a file; `AuditError` (`public_key_invalid`) where they are none."""
+    data = content_of(path, "public_key_invalid", "the public key cannot be read")
     try:
         return parse_verifiers(data.decode("ascii"))
     except UnicodeDecodeError:
@@ -259,7 +268,8 @@ def _keys(path: Path) -> list[Verifier]:
         ) from None
 
 
-def _content(path: Path, code: str, message: str) -> bytes:
+def content_of(path: Path, code: str, message: str) -> bytes:
+    """What a small file holds; an `AuditError` of that code and message where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(LARGEST_FILE)

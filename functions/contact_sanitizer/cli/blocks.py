@@ -9,7 +9,15 @@ import click
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.importing import emit_report, results_option, row_results
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, phones_of, region_option
+from contact_sanitizer.cli.people import (
+    MOMENT,
+    asked_at_option,
+    by_option,
+    open_desk,
+    phone_of,
+    phones_of,
+    region_option,
+)
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.registering.blocklists import BlockDefaults
 from contact_sanitizer.screening.foreign import HashContract
@@ -79,6 +87,7 @@ def import_(
 @click.option("--reason", type=REASON, default="operator", show_default=True, help="Why.")
 @click.option("--source", default="", help="Where this is known from.")
 @click.option("--expires-at", type=MOMENT, help="When it ends. [default: never]")
+@asked_at_option
 @region_option
 @by_option
 @click.pass_context
@@ -89,6 +98,7 @@ def add(
     reason: str,
     source: str,
     expires_at: int | None,
+    asked_at: int | None,
     region: str,
     by: str | None,
 ) -> None:
@@ -97,7 +107,7 @@ def add(
         desk = open_desk(workspace, region, by)
         people = [desk.person(each) for phone in phones for each in phones_of(phone)]
         outcomes = [
-            desk.block(person, scope, SuppressionReason(reason), source, expires_at).value
+            desk.block(person, scope, SuppressionReason(reason), source, expires_at, asked_at=asked_at).value
             for person in people
         ]
     emit(context, {"results": outcomes}, lambda: click.echo("\n".join(outcomes)))

@@ -6,12 +6,12 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final
 
 import click
@@ -91,13 +91,19 @@ class Group(click.Group):
 
     command_class = Command
 
-    def __init__(self, *args: Any, members: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        members: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+        at_root: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.params = [*self.params, *_global_options(at_root=members is not None)]
-        self._members = members or {}
+        self.params = [*self.params, *_global_options(at_root=at_root)]
+        self._members = members
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The members in the order of their declaration."""
+        """The commands in the order of their declaration, members first."""
         return [*self._members, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -109,12 +115,11 @@ class Group(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The families with one line each; nothing is imported for it."""
-        if not self._members:
-            super().format_commands(ctx, formatter)
-            return
+        """The commands with one line each; no member is imported for it."""
+        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
+        own = [(name, self.commands[name].get_short_help_str(width)) for name in super().list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self._members.items()])
+            formatter.write_dl([*((name, text) for name, (_, text) in self._members.items()), *own])
 
 
 def emit(context: click.Context, document: object, text: Callable[[], None]) -> None:

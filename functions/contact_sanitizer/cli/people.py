@@ -56,6 +56,12 @@ region_option = click.option(
     metavar="CODE",
     help="Where a number without + belongs.",
 )
+asked_at_option = click.option(
+    "--asked-at",
+    type=MOMENT,
+    metavar="DATE",
+    help="When the person asked for it; the reports tell how long it took.",
+)
 by_option = click.option("--by", metavar="NAME", help="Who acts, for the record. [default: your login name]")
 
 

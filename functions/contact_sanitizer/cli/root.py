@@ -29,7 +29,7 @@ _MEMBERS = {
     "principals": (f"{_HERE}.principals:principals", "Who may call a stack: list, add, remove."),
     "redrive": (f"{_HERE}.redrive:redrive", "What a stack could not do: look at it, try it again."),
     "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate."),
-    "audit": (f"{_HERE}.audit:audit", "The trail: show, verify, prove."),
+    "audit": (f"{_HERE}.audit:audit", "The trail: show, verify, report, prove."),
     "init": (f"{_HERE}.home:init", "Make a home; other commands do so where it is missing."),
 }
 
@@ -50,7 +50,11 @@ Start here:
 
 
 @click.command(
-    cls=Group, members=_MEMBERS, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Group,
+    members=_MEMBERS,
+    at_root=True,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="contact-sanitizer")
 def root() -> None:

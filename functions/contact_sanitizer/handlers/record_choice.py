@@ -77,11 +77,12 @@ class ChoiceResults(Body):
 
 
 class Reply(Body):
-    """A reply to a message of `sender` (left out: of any), as it came."""
+    """A reply to a message of `sender` (left out: of any), as it came; `asked_at`: when it was sent."""
 
     phone: Phone
     message: Annotated[str, Field(max_length=4_096)]
     sender: Annotated[str, Field(max_length=64)] = ""
+    asked_at: AwareDatetime | None = None
     region: Region = "CN"
 
 
@@ -113,7 +114,8 @@ def post_optouts(reply: Annotated[Reply, InBody()]) -> ReplyRead:
     call = enter(router, _LISTENERS, "recordOptOut")
     with call.workspace() as workspace:
         desk = workspace.desk(reply.region)
-        reading = desk.reply(desk.person(reply.phone), reply.message, reply.sender, workspace.registry)
+        person, asked_at = desk.person(reply.phone), _seconds(reply.asked_at)
+        reading = desk.reply(person, reply.message, reply.sender, workspace.registry, asked_at)
     count(Counted.CHOICES_RECORDED, int(reading.refuses))
     return ReplyRead(result=reading.kind.value, recorded=reading.refuses)
 

@@ -6,7 +6,6 @@ nobody else's choice from being recorded.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -47,8 +46,9 @@ def record_choices(desk: Desk, choices: Sequence[Choice]) -> list[str]:
     """
     drafts = [_drafted(desk, choice, person) for choice, person in _with_people(desk, choices)]
     events = [draft for draft in drafts if isinstance(draft, ConsentEvent)]
-    for status, number in Counter(event.status for event in events).items():
-        desk.announce(_ACTIONS[status], counts={"events": number})
+    for status, action in _ACTIONS.items():
+        if alike := [event for event in events if event.status is status]:
+            desk.announce(action, counts={"events": len(alike)}, asked_at=desk.withdrawn_at(alike))
     outcomes = iter(desk.registry.record(events).outcomes if events else ())
     return [draft if isinstance(draft, str) else next(outcomes).value for draft in drafts]
 

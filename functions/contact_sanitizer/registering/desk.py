@@ -6,6 +6,7 @@ the reason; it is never guessed at, and never repeated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -99,12 +100,25 @@ class Desk:
         reason: SuppressionReason,
         source: str = "",
         expires_at: int | None = None,
+        *,
+        asked_at: int | None = None,
     ) -> Outcome:
-        """Record that the person must not be contacted."""
+        """Record that the person must not be contacted; `asked_at`: when that was asked for.
+
+        Raises `RegistryError` (`event_refused`) where that is yet to come.
+        """
+        if asked_at is not None and not self._has_passed(asked_at):
+            raise RegistryError("event_refused", "nobody can have asked for it before 1970 or after now")
         event = self._suppression(
             SuppressionAct.ADDED, person, scope, reason, source=source, expires_at=expires_at
         )
-        self.announce(Action.BLOCK_ADDED, scope=plain_word(event.scope), counts={reason.value: 1})
+        self.announce(
+            Action.BLOCK_ADDED,
+            scope=plain_word(event.scope),
+            reason=reason.value,
+            asked_at=_milliseconds(asked_at),
+            counts={reason.value: 1},
+        )
         return self.registry.record([event]).outcomes[0]
 
     def unblock(
@@ -130,14 +144,30 @@ class Desk:
         self.announce(Action.PERSON_SHOWN)
         return self.registry.history(person.subject, person.block, as_of)
 
-    def reply(self, person: Person, message: str, sender: str, keeper: ReplyKeeper) -> OptOutReading:
+    def reply(
+        self,
+        person: Person,
+        message: str,
+        sender: str,
+        keeper: ReplyKeeper,
+        asked_at: int | None = None,
+    ) -> OptOutReading:
         """Read a reply as a person would and record the refusal; one that is not understood is kept, sealed.
 
         A refusal both suppresses (towards `sender`, or within the whole tenant where none is named) and
-        withdraws consent, so that it holds under policies that ask only one of the two.
+        withdraws consent, so that it holds under policies that ask only one of the two. It holds from now,
+        whenever the reply was sent (`asked_at`; impossible ones count as unsaid): a consent that was given in
+        between does not outweigh it.
         """
         reading = read_reply(message)
-        self.announce(Action.OPTOUT_RECORDED, counts={reading.kind.value: 1})
+        # A refusal must not get lost because somebody's clock is wrong.
+        sent_at = asked_at if asked_at is not None and self._has_passed(asked_at) else None
+        self.announce(
+            Action.OPTOUT_RECORDED,
+            reason=reading.kind.value,
+            asked_at=_milliseconds(sent_at),
+            counts={reading.kind.value: 1},
+        )
         if not reading.refuses:
             context = ColumnContext(self.keyring, "registry", "reply")
             sealed = encrypt_cells(pa.array([message], pa.string()), context)[0].as_py().encode()
@@ -158,7 +188,7 @@ class Desk:
 
     def _consent(self, action: Action, status: ConsentStatus, person: Person, terms: ConsentTerms) -> Outcome:
         event = self.consent_event(status, person, terms)
-        self.announce(action, counts={"events": 1})
+        self.announce(action, counts={"events": 1}, asked_at=self.withdrawn_at([event]))
         return self.registry.record([event]).outcomes[0]
 
     def consent_event(self, status: ConsentStatus, person: Person, terms: ConsentTerms) -> ConsentEvent:
@@ -178,6 +208,18 @@ class Desk:
             recorded_by=self.actor,
             sealed=person.sealed,
         )
+
+    def withdrawn_at(self, events: Sequence[ConsentEvent]) -> int | None:
+        """When the first of these withdrawals was asked for (milliseconds): nobody waited longer than since.
+
+        None where one of them does not say it, which it does by a moment before now, or is a grant.
+        """
+        said = [e.effective_at for e in events if e.status is ConsentStatus.WITHDRAWN]
+        moments = [at for at in said if at is not None and 0 <= at < self.now]
+        return _milliseconds(min(moments)) if moments and len(moments) == len(events) else None
+
+    def _has_passed(self, moment: int) -> bool:
+        return 0 <= moment <= self.now
 
     def _suppression(
         self,
@@ -208,6 +250,10 @@ class Desk:
         if asked is not None and not same_person(asked, self.actor):
             return SuppressionAct.APPROVED
         return SuppressionAct.REMOVED
+
+
+def _milliseconds(moment: int | None) -> int | None:
+    return None if moment is None else moment * 1000
 
 
 @cache

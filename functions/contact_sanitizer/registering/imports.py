@@ -60,6 +60,8 @@ class ImportTools:
 class ImportReport:
     """How an import went: rows, rows by outcome, warnings by code, and the registry's change number.
 
+    `recorded`: what is new in the registry, by what it says: `granted`, `withdrawn`, or why somebody is
+    blocked.
     `blocks_not_understood` among the warnings counts rows of a blocklist whose number could not be read:
     somebody who must not be contacted may be among them.
     """
@@ -69,6 +71,7 @@ class ImportReport:
     warnings: Mapping[str, int]
     change: int
     contract: str | None = None
+    recorded: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def refused(self) -> int:
@@ -103,18 +106,21 @@ def record_drafts(
     import_id = hashlib.sha256(identity.encode()).hexdigest()
     done = tools.registry.imported_rows(import_id)
     counts: Counter[str] = Counter()
+    recorded: Counter[str] = Counter()
     scopes: set[str] = set()
     rows, source = 0, iter(drafts)
     while batch := list(islice(source, BATCH_ROWS)):
         rows += len(batch)
-        words = _settled(batch) if rows <= done else _record(batch, tools, ImportMark(import_id, rows))
+        mark = ImportMark(import_id, rows)
+        words = _settled(batch) if rows <= done else _record(batch, tools, mark, recorded)
         for draft, word in zip(batch, words, strict=True):
             tools.on_row(draft.row, word)
             scopes.update(event.scope for event in draft.events if isinstance(event, SuppressionEvent))
         counts.update(words)
     mark = ImportMark(import_id, rows, tools.now, frozenset(scopes))
     change = tools.registry.record([], mark).change
-    return ImportReport(rows, dict(counts), _warnings(kind, counts, warnings), change, contract)
+    found = _warnings(kind, counts, warnings)
+    return ImportReport(rows, dict(counts), found, change, contract, dict(recorded))
 
 
 def text_columns(batch: CellBatch) -> dict[str, list[str]]:
@@ -155,14 +161,23 @@ def _settled(batch: list[Draft]) -> list[str]:
     return [f"refused:{d.refusal}" if d.refusal else Outcome.ALREADY_THERE.value for d in batch]
 
 
-def _record(batch: list[Draft], tools: ImportTools, mark: ImportMark) -> list[str]:
-    recorded = iter(tools.registry.record([event for d in batch for event in d.events], mark).outcomes)
+def _record(batch: list[Draft], tools: ImportTools, mark: ImportMark, recorded: Counter[str]) -> list[str]:
+    """The outcomes of rows that are recorded now; what is new is added to `recorded`."""
+    events = [event for draft in batch for event in draft.events]
+    settled = tools.registry.record(events, mark).outcomes
+    pairs = zip(events, settled, strict=True)
+    recorded.update(_kind(event) for event, outcome in pairs if outcome is not Outcome.ALREADY_THERE)
+    by_event = iter(settled)
     words = []
     for draft in batch:
-        outcomes = [next(recorded) for _ in draft.events]
+        outcomes = [next(by_event) for _ in draft.events]
         new = next((word for word in outcomes if word is not Outcome.ALREADY_THERE), Outcome.ALREADY_THERE)
         words.append(f"refused:{draft.refusal}" if draft.refusal else new.value)
     return words
+
+
+def _kind(event: Event) -> str:
+    return event.reason.value if isinstance(event, SuppressionEvent) else event.status.name.lower()
 
 
 def _warnings(kind: str, counts: Counter[str], of_file: Mapping[str, int]) -> dict[str, int]:

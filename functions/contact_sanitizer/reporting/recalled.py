@@ -1,0 +1,132 @@
+"""Refusals that came after a list was fetched: told to the sender, acknowledged, late.
+
+The log knows of a recall from the moment when it was first shown to somebody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contact_sanitizer.audit.actions import Action
+from contact_sanitizer.reporting.entries import Told
+from contact_sanitizer.reporting.period import DAY, Period
+from contact_sanitizer.reporting.showing import MOST_TOLD, moment
+
+LATE: Final = DAY
+"""A recall that is not acknowledged within this time is late."""
+
+
+@dataclass(slots=True)
+class _Feed:
+    """One delivery's recalls: how many were shown and acknowledged, and since when some are waiting."""
+
+    delivery_id: str
+    sender: str
+    list_id: str
+    shown: int = 0
+    acknowledged: int = 0
+    slowest: int = 0
+    #: What is not acknowledged: up to which recall was shown when.
+    waiting: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def show(self, found: int, at: int) -> int:
+        """So many were found by then; how many of them are new."""
+        new = max(found - self.shown, 0)
+        if new:
+            self.shown = found
+            self.waiting.append((found, at))
+        return new
+
+    def acknowledge(self, upto: int, at: int) -> int:
+        """The sender knows of so many; how many of them are newly so."""
+        new = max(upto - self.acknowledged, 0)
+        self.acknowledged += new
+        if new and self.waiting:
+            self.slowest = max(self.slowest, at - self.waiting[0][1])
+        while self.waiting and self.waiting[0][0] <= self.acknowledged:
+            self.waiting.popleft()
+        return new
+
+    @property
+    def waiting_since(self) -> int | None:
+        """When the oldest recall was shown that is not acknowledged."""
+        return self.waiting[0][1] if self.waiting else None
+
+    def waits(self, now: int) -> int:
+        """For how long some recall has been waiting, or had to wait at the longest (milliseconds)."""
+        return max(now - self.waiting[0][1] if self.waiting else 0, self.slowest)
+
+
+@dataclass(slots=True)
+class Recalled:
+    """Recalls of all deliveries up to the period's end; sums are of the period alone."""
+
+    period: Period
+    _feeds: dict[str, _Feed] = field(default_factory=dict)
+    _touched: set[str] = field(default_factory=set)
+    _shown: int = 0
+    _acknowledged: int = 0
+    _refused_at_redemption: int = 0
+
+    def take(self, event: Told) -> None:
+        """Take note of an event of the period or from before it."""
+        within = event.at in self.period
+        if event.action == Action.TOKENS_REDEEMED:
+            self._refused_at_redemption += event.counts.get("refused", 0) if within else 0
+            return
+        if event.action not in {Action.RECALLS_SHOWN, Action.RECALLS_ACKNOWLEDGED}:
+            return
+        feed = self._feeds.setdefault(
+            event.delivery_id, _Feed(event.delivery_id, event.sender, event.list_id)
+        )
+        new = feed.show(event.counts.get("all", 0), event.at)
+        self._shown += new if within else 0
+        if event.action == Action.RECALLS_ACKNOWLEDGED:
+            new = feed.acknowledge(event.counts.get("acknowledged", 0), event.at)
+            self._acknowledged += new if within else 0
+        if within:
+            self._touched.add(event.delivery_id)
+
+    def late(self, now: int) -> Iterator[tuple[str, str, int]]:
+        """Deliveries with a recall that was acknowledged late, or is not yet: id, sender, how long."""
+        for feed in self._told():
+            if feed.waits(now) > LATE:
+                yield feed.delivery_id, feed.sender, feed.waits(now)
+
+    def _told(self) -> list[_Feed]:
+        """Those that the period is about: something happened in it, or is still waiting at its end."""
+        return [
+            feed
+            for feed in self._feeds.values()
+            if feed.waiting_since is not None or feed.delivery_id in self._touched
+        ]
+
+    def document(self, now: int) -> dict[str, Any]:
+        """Sums, and each delivery with recalls, the longest waiting first. `now`: the end of what is told."""
+        told = sorted(self._told(), key=lambda feed: (-feed.waits(now), feed.delivery_id))
+        return {
+            "shown": self._shown,
+            "acknowledged": self._acknowledged,
+            "refused_at_redemption": self._refused_at_redemption,
+            "pending": sum(feed.shown - feed.acknowledged for feed in told),
+            "late": sum(feed.waits(now) > LATE for feed in told),
+            "late_after_seconds": LATE // 1000,
+            "deliveries": [_document(feed, now) for feed in told[:MOST_TOLD]],
+        }
+
+
+def _document(feed: _Feed, now: int) -> dict[str, Any]:
+    return {
+        "delivery": feed.delivery_id,
+        "sender": feed.sender,
+        "list_id": feed.list_id,
+        "shown": feed.shown,
+        "acknowledged": feed.acknowledged,
+        "pending": feed.shown - feed.acknowledged,
+        "waiting_since": moment(feed.waiting_since),
+        "longest_wait_seconds": feed.waits(now) // 1000,
+        "late": feed.waits(now) > LATE,
+    }

@@ -1,0 +1,131 @@
+"""A report: every entry of a log counted while the log is verified, and told only if it verifies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from contact_sanitizer.audit.actions import Action
+from contact_sanitizer.audit.notes import Verifier
+from contact_sanitizer.audit.verify import Expectations, Progress, Verified, no_progress, verify_log
+from contact_sanitizer.reporting.acts import Acts
+from contact_sanitizer.reporting.choices import Choices
+from contact_sanitizer.reporting.entries import Told, read_told
+from contact_sanitizer.reporting.fetches import Fetches
+from contact_sanitizer.reporting.lists import Lists
+from contact_sanitizer.reporting.period import ALWAYS, Period
+from contact_sanitizer.reporting.recalled import Recalled
+from contact_sanitizer.reporting.unusual import Unusual
+from contact_sanitizer.reporting.volumes import Volumes
+
+if TYPE_CHECKING:  # see audit.tree
+    from contact_sanitizer.ports import Objects
+
+NOBODYS: Final = "-"
+"""The tenant of what happened before it was known whose it is, such as a call that nobody may make."""
+
+
+_TOLD_ONCE: Final = frozenset({Action.LIST_PUBLISHED, Action.DELIVERY_PUBLISHED})
+NOTHING_EXPECTED: Final = Expectations()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a report is about: a period, and one tenant's events with those of nobody, or all (None)."""
+
+    period: Period = ALWAYS
+    tenant: str | None = None
+
+
+@dataclass
+class Tally:
+    """Counts entries one by one, in bounded memory: by day, sender, person, list and delivery."""
+
+    scope: Scope
+    others: Counter[str] = field(default_factory=Counter)
+    before: int = 0
+    after: int = 0
+    _published: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.lists, self.fetches, self.choices = Lists(), Fetches(), Choices()
+        self.acts, self.volumes = Acts(), Volumes()
+        self.recalled = Recalled(self.scope.period)
+        self.unusual = Unusual(self.scope.period)
+        self._ever: Sequence[Callable[[Told], None]] = (self.recalled.take, self.unusual.take)
+        parts = (self.lists, self.fetches, self.choices, self.acts, self.volumes)
+        self._within: Sequence[Callable[[Told], None]] = [part.take for part in parts]
+
+    def take(self, index: int, entry: bytes) -> None:
+        """Entry number `index` of the log; `AuditError` (`event_malformed`) where it is no event."""
+        event = read_told(entry, index)
+        period, tenant = self.scope.period, self.scope.tenant
+        if tenant is not None and event.tenant not in {tenant, NOBODYS}:
+            self.others[event.tenant] += 1
+            return
+        if period.end is not None and event.at >= period.end:
+            self.after += 1
+            return
+        if event.action in _TOLD_ONCE:
+            event = self._known(event)
+        for take in self._ever:
+            take(event)
+        if event.at not in period:
+            self.before += 1
+            return
+        for take in self._within:
+            take(event)
+
+    def _known(self, event: Told) -> Told:
+        told = event.delivery_id or event.list_id
+        if told in self._published:
+            return event._replace(again=True)
+        self._published.add(told)
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found of a log in which everything fits."""
+
+    scope: Scope
+    verified: Verified
+    tally: Tally
+
+    @property
+    def end(self) -> int:
+        """Up to when it tells (milliseconds since 1970 UTC): the period's end, or the newest seal's time."""
+        newest = self.verified.newest.time
+        return newest if self.scope.period.end is None else min(self.scope.period.end, newest)
+
+    def figures(self) -> dict[str, Any]:
+        """Everything that was counted, as JSON values; see infra/formats/audit-report.md."""
+        tally = self.tally
+        return {
+            "events": tally.acts.document() | {"before_period": tally.before, "after_period": tally.after},
+            "volumes": tally.volumes.document(self.scope.period),
+            "lists": tally.lists.document(),
+            "fetches": tally.fetches.document(),
+            "recalls": tally.recalled.document(self.end),
+            "registry": tally.choices.document(),
+            "unusual": tally.unusual.rules(tally.recalled, self.end),
+        }
+
+
+def make_report(
+    objects: Objects,
+    verifiers: Sequence[Verifier],
+    scope: Scope,
+    expected: Expectations = NOTHING_EXPECTED,
+    progress: Progress = no_progress,
+) -> Report:
+    """Verify a log and count its entries in one walk, so that what is told is what was verified.
+
+    `AuditError` names the first thing that does not fit; then nothing is told. What is not sealed yet is not
+    counted.
+    """
+    tally = Tally(scope)
+    verified = verify_log(objects, verifiers, expected, progress, tally.take)
+    return Report(scope, verified, tally)

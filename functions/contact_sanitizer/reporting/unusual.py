@@ -1,0 +1,206 @@
+"""Unusual activity: rules that a reader can check by hand, and where the log meets them.
+
+A rule finds something to ask about, not somebody guilty. What is usual for a sender is taken from the 28 days
+before, as far as the log reaches; where it knows too little of a sender, that sender is not judged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Final
+
+from contact_sanitizer.audit.actions import Action, Outcome
+from contact_sanitizer.reporting.acts import LOOKS, is_refusal
+from contact_sanitizer.reporting.entries import Told
+from contact_sanitizer.reporting.fetches import NOT_ITS_OWN, UNNAMED
+from contact_sanitizer.reporting.period import DAY, HOUR, Period
+from contact_sanitizer.reporting.recalled import Recalled
+from contact_sanitizer.reporting.rules import (
+    BURST,
+    BURSTS,
+    FAULTS,
+    FETCHED,
+    FOREIGN,
+    FOREIGN_A_DAY,
+    HOURS,
+    JUNK,
+    JUNK_A_DAY,
+    KNOWN_DAYS,
+    LOOKED,
+    LOOKS_A_DAY,
+    MARGIN,
+    NEWCOMERS,
+    QUOTAS,
+    RECALLS,
+    REDEEMED,
+    REMOVALS_A_DAY,
+    REMOVED,
+    RULES,
+    STALE,
+    STALE_A_DAY,
+    TIMES_USUAL,
+    USUAL_DAYS,
+    Finding,
+)
+from contact_sanitizer.reporting.showing import day_name, moment
+
+_MOST_FOUND: Final = 200
+
+_SENDERS: Final = frozenset(
+    {Action.DELIVERY_PUBLISHED, Action.TOKENS_REDEEMED, Action.DELIVERY_DENIED, Action.TOKENS_DENIED}
+)
+
+
+@dataclass(slots=True)
+class _Day:
+    """What one sender did on one day."""
+
+    redeemed: int = 0
+    rows: int = 0
+    tokens: int = 0
+    refused: int = 0
+    junk: int = 0
+    foreign: int = 0
+    quota_hits: int = 0
+    hours: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Unusual:
+    """Judges a period by its events and those before it; what comes after its end is not taken."""
+
+    period: Period
+    _senders: dict[str, dict[int, _Day]] = field(default_factory=dict)
+    _refused: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _looks: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _removed: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _first: dict[str, int] = field(default_factory=dict)
+    _faults: list[Told] = field(default_factory=list)
+    _began: int | None = None
+
+    def take(self, event: Told) -> None:
+        """Take note of an event of the period or from before it."""
+        self._began = event.at if self._began is None else min(self._began, event.at)
+        self._first.setdefault(event.principal, event.at)
+        if event.action in _SENDERS and event.sender:
+            self._sender(event)
+        if event.at not in self.period:
+            return
+        day = event.at // DAY
+        if is_refusal(event):
+            self._refused[event.principal, event.at // HOUR] += 1
+        elif event.action in LOOKS:
+            self._looks[event.principal, day] += 1
+        elif event.action == Action.BLOCK_REMOVED:
+            self._removed[event.principal, day] += event.counts.get("entries", 1)
+        elif event.action == Action.AUDIT_VERIFIED and event.outcome is Outcome.FAILURE:
+            self._faults.append(event)
+
+    def _sender(self, event: Told) -> None:
+        day = self._senders.setdefault(event.sender, {}).setdefault(event.at // DAY, _Day())
+        counts = event.counts
+        if event.code == "quota_exceeded":
+            day.quota_hits += 1
+        elif event.action == Action.DELIVERY_PUBLISHED and not event.again:
+            day.rows += counts.get("rows", 0)
+            day.hours[event.at // HOUR % 24] += 1
+        elif event.action == Action.TOKENS_REDEEMED:
+            day.redeemed += counts.get("redeemed", 0)
+            day.tokens += counts.get("tokens", 0)
+            day.refused += counts.get("refused", 0)
+            day.foreign += counts.get("other_audience", 0)
+            day.junk += sum(counts.get(word, 0) for word in NOT_ITS_OWN)
+            day.hours[event.at // HOUR % 24] += 1
+
+    def findings(self, recalled: Recalled, now: int) -> list[Finding]:
+        """All findings, in the order of the rules. `now`: the end of what is told (milliseconds)."""
+        found = [*self._by_people(), *self._newcomers(), *_late(recalled, now)]
+        for name in sorted(self._senders):
+            for day, done in sorted(self._senders[name].items()):
+                if any(day * DAY + hour * HOUR in self.period for hour in range(24)):
+                    found += self._judged(name, day, done)
+        return sorted(found, key=lambda each: (RULES.index(each.rule), each.when, each.who))
+
+    def _by_people(self) -> Iterator[Finding]:
+        for fault in self._faults:
+            yield Finding(FAULTS, moment(fault.at) or "", fault.principal, f"first fault: {fault.code}")
+        for (who, hour), count in self._refused.items():
+            if count >= BURST:
+                yield Finding(BURSTS, f"{day_name(hour // 24)}T{hour % 24:02}", who, f"{count:,} refusals")
+        for counts, rule, least, what in (
+            (self._looks, LOOKED, LOOKS_A_DAY, "looks"),
+            (self._removed, REMOVED, REMOVALS_A_DAY, "entries"),
+        ):
+            for (who, day), count in counts.items():
+                if count >= least:
+                    yield Finding(rule, day_name(day), who, f"{count:,} {what}")
+
+    def _newcomers(self) -> Iterator[Finding]:
+        for who, at in self._first.items():
+            if at in self.period and at - (self._began or 0) >= KNOWN_DAYS * DAY:
+                yield Finding(NEWCOMERS, moment(at) or "", who, "first event")
+
+    def _judged(self, name: str, day: int, done: _Day) -> Iterator[Finding]:
+        when = day_name(day)
+        before = [
+            known
+            for earlier in range(day - USUAL_DAYS, day)
+            if (known := self._senders[name].get(earlier)) is not None and known.hours
+        ]
+        if len(before) >= KNOWN_DAYS:
+            for rule, amount, usual, what in (
+                (REDEEMED, done.redeemed, median(each.redeemed for each in before), "numbers redeemed"),
+                (FETCHED, done.rows, median(each.rows for each in before), "rows delivered"),
+            ):
+                if amount > TIMES_USUAL * usual and amount > usual + MARGIN:
+                    yield Finding(rule, when, name, f"{amount:,} {what}; usual: {usual:,.0f}")
+            odd = sorted(_odd_hours(done, before))
+            if odd:
+                spelled = ", ".join(f"{hour:02}:00" for hour in odd)
+                calls = sum(done.hours[hour] for hour in odd)
+                yield Finding(HOURS, when, name, f"{calls:,} calls in the hours from {spelled} UTC")
+        yield from _tokens(name, when, done)
+
+    def rules(self, recalled: Recalled, now: int) -> list[dict[str, Any]]:
+        """Every rule with what it found, also where that is nothing."""
+        found = self.findings(recalled, now)
+        return [
+            {
+                "rule": rule.word,
+                "title": rule.title,
+                "looks_for": rule.looks_for,
+                "count": sum(each.rule is rule for each in found),
+                "findings": [
+                    {"when": each.when, "who": each.who, "said": each.said}
+                    for each in found
+                    if each.rule is rule
+                ][:_MOST_FOUND],
+            }
+            for rule in RULES
+        ]
+
+
+def _tokens(name: str, when: str, done: _Day) -> Iterator[Finding]:
+    """What a sender's tokens of one day say."""
+    if done.junk >= JUNK_A_DAY and done.junk * 20 >= done.tokens:
+        yield Finding(JUNK, when, name, f"{done.junk:,} of {done.tokens:,} tokens")
+    if done.foreign >= FOREIGN_A_DAY:
+        yield Finding(FOREIGN, when, name, f"{done.foreign:,} tokens")
+    if done.refused >= STALE_A_DAY and done.refused * 5 >= done.tokens:
+        yield Finding(STALE, when, name, f"{done.refused:,} of {done.tokens:,} tokens")
+    if done.quota_hits:
+        yield Finding(QUOTAS, when, name, f"{done.quota_hits:,} requests refused")
+
+
+def _odd_hours(done: _Day, before: list[_Day]) -> set[int]:
+    usual = {hour for each in before for hour in each.hours}
+    return {hour for hour in done.hours if usual.isdisjoint({(hour - 1) % 24, hour, (hour + 1) % 24})}
+
+
+def _late(recalled: Recalled, now: int) -> Iterator[Finding]:
+    for delivery_id, sender, waited in recalled.late(now):
+        said = f"delivery {delivery_id}: {waited // HOUR:,} hours"
+        yield Finding(RECALLS, moment(now) or "", sender or UNNAMED, said)
