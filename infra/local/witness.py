@@ -27,7 +27,7 @@ _LARGEST_DOCUMENT: Final = 1 << 20
 
 def main(folder: Path) -> None:
     """Run the emulator until it ends."""
-    evaluator = import_module("ministack.core.iam_evaluator")
+    evaluator: Any = import_module("ministack.core.iam_evaluator")
     evaluator.enforce = _witnessed(evaluator, folder / "decisions.jsonl")
     signal.signal(signal.SIGUSR1, lambda _number, _frame: _write_memory(folder / "memory.jsonl"))
     sys.argv = [_PACKAGE]
