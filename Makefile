@@ -120,7 +120,8 @@ seals: $(READY)
 	@CONTACT_SANITIZER_SEALS=500 $(BIN)/python -m pytest -n auto tests/audit/test_audit_seal.py
 
 cloud-faults: $(READY)
-	@CONTACT_SANITIZER_CLOUD_FAULTS=1 CONTACT_SANITIZER_CLOUD_SEEDS=1000 $(BIN)/python -m pytest -n auto tests/handlers/test_handlers_faults.py
+	@CONTACT_SANITIZER_CLOUD_FAULTS=1 CONTACT_SANITIZER_CLOUD_SEEDS=1000 $(BIN)/python -m pytest -n auto \
+	  tests/handlers/test_handlers_faults.py tests/handlers/test_handlers_races.py
 
 deliveries: $(READY)
 	@CONTACT_SANITIZER_SEEDS=1000 CONTACT_SANITIZER_PEOPLE=100000 $(BIN)/python -m pytest -n auto tests/delivery

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -156,9 +156,11 @@ class FunctionDesk:
 
 
 @contextmanager
-def function_desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionDesk]:
-    """A new, empty stack; the functions of this process work in it."""
-    with cloud() as world:
+def function_desk(
+    monkeypatch: pytest.MonkeyPatch, opened: AbstractContextManager[CloudWorld] | None = None
+) -> Iterator[FunctionDesk]:
+    """A new, empty stack, of moto's unless another one is given; the functions of this process work in it."""
+    with opened or cloud() as world:
         environment = {
             "CS_STACK": "demo",
             "CS_UPLOADS_BUCKET": UPLOADS,

@@ -136,4 +136,3 @@ class _Session:
 def _client(service: str) -> Any:
     session = boto3.session.Session("testing", "testing", "testing", REGION)
     return session.client(cast("Any", service))
-

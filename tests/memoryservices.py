@@ -88,7 +88,7 @@ class MemoryBuckets:
         data = version.data or b""
         if "Range" in asked:
             data = _part(data, asked["Range"])
-        body = StreamingBody(BytesIO(data), len(data))  # type: ignore[arg-type] # any stream will do
+        body = StreamingBody(BytesIO(data), len(data))
         return self._told(version) | {"Body": body, "ContentLength": len(data)}
 
     def head_object(self, asked: Asked) -> Any:
@@ -102,13 +102,14 @@ class MemoryBuckets:
         bucket, key = self._bucket(asked), asked["Key"]
         kept = bucket.get(key, [])
         if "VersionId" not in asked:
-            kept.append(self._version(None, {}))
-        else:
-            kept = [version for version in kept if version.id != asked["VersionId"]]
+            mark = self._version(None, {})
+            bucket[key] = [*kept, mark]
+            return {"VersionId": mark.id, "DeleteMarker": True}
+        kept = [version for version in kept if version.id != asked["VersionId"]]
         bucket[key] = kept
         if not kept:
             del bucket[key]
-        return {}
+        return {"VersionId": asked["VersionId"]}
 
     def list_objects_v2(self, asked: Asked) -> Any:
         after = asked.get("ContinuationToken") or asked.get("StartAfter", "")
@@ -294,7 +295,9 @@ class MemoryQueues:
 
     def copy(self) -> MemoryQueues:
         """The same, changed by nobody else."""
-        return MemoryQueues({url: list(kept) for url, kept in self.waiting.items()}, dict(self.out), self.made)
+        return MemoryQueues(
+            {url: list(kept) for url, kept in self.waiting.items()}, dict(self.out), self.made
+        )
 
     def create_queue(self, asked: Asked) -> Any:
         url = f"memory://sqs/{asked['QueueName']}"
@@ -308,7 +311,8 @@ class MemoryQueues:
         return {"MessageId": number}
 
     def receive_message(self, asked: Asked) -> Any:
-        queue, messages = self._queue(asked), []
+        queue = self._queue(asked)
+        messages: list[dict[str, Any]] = []
         while queue and len(messages) < asked.get("MaxNumberOfMessages", 1):
             number, body = queue.pop(0)
             self.out[number] = asked["QueueUrl"], body

@@ -1,4 +1,4 @@
-"""DynamoDB in dictionaries: tables of `pk` and `sk`, the product's expressions, transactions all or nothing."""
+"""DynamoDB in dictionaries: tables of `pk` and `sk`, the product's expressions, whole transactions."""
 
 from __future__ import annotations
 
@@ -147,7 +147,9 @@ class MemoryTables:
                 if verb == "Put":
                     _check_size(each["Item"])
             except Refused as refused:
-                reasons.append(refused.code.removesuffix("Exception").replace("Validation", "ValidationError"))
+                reasons.append(
+                    refused.code.removesuffix("Exception").replace("Validation", "ValidationError")
+                )
             else:
                 reasons.append("None")
         if {*reasons} != {"None"}:
@@ -175,7 +177,7 @@ class MemoryTables:
         item = self._kept(asked, place)
         if not _holds(asked, asked.get("ConditionExpression", ""), item):
             shown = asked.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and item
-            more = {"Item": copy.deepcopy(item)} if shown else {}
+            more: dict[str, Any] = {"Item": copy.deepcopy(item)} if shown else {}
             raise Refused("ConditionalCheckFailedException", **more)
 
 

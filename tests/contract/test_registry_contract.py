@@ -91,9 +91,7 @@ def memory_dynamo_world(_: Path) -> World:
     return dynamo_world_on(memory_world(account).clients.dynamodb, close, ExitStack())
 
 
-def dynamo_world_on(
-    dynamodb: "DynamoDBClient", close: Callable[[Registry], None], stack: ExitStack
-) -> World:
+def dynamo_world_on(dynamodb: "DynamoDBClient", close: Callable[[Registry], None], stack: ExitStack) -> World:
     def open_it() -> DynamoRegistry:
         registry = DynamoRegistry(dynamodb, REGISTRY, "default")
         registry.create()
