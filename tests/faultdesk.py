@@ -129,8 +129,8 @@ class FaultDesk:
     def entry(self, list_id: str) -> ListEntry | None:
         return self.desk.workspace.catalogue.get(ListId(list_id))
 
-    def held(self) -> set[tuple[str, ...]]:
-        """All objects and items but those of the audit log, parts of lists, and notes on uploads."""
+    def held(self, but: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+        """All objects, items and messages but the audit log's, and but those whose key begins like this."""
         clients = self.desk.cloud.clients
         held: set[tuple[str, ...]] = set()
         for bucket in (CLEAN, UPLOADS):
@@ -139,7 +139,13 @@ class FaultDesk:
         for table in (REGISTRY, CATALOGUE):
             for item in clients.dynamodb.scan(TableName=table)["Items"]:
                 held.add((table, item["pk"]["S"], item["sk"]["S"], json.dumps(item, default=str)))
-        return {entry for entry in held if not entry[1].startswith(("work/", "default#upload"))}
+        for url in (self.desk.settings.sanitize_queue, self.desk.settings.sanitize_dead_letters):
+            if url:
+                asked = clients.sqs.get_queue_attributes(
+                    QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+                )
+                held.add((url, "", asked["Attributes"]["ApproximateNumberOfMessages"]))
+        return {entry for entry in held if not entry[1].startswith(but)}
 
     def parts(self) -> int:
         """How many parts of unfinished lists are kept."""

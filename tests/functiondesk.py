@@ -129,7 +129,8 @@ class FunctionDesk:
     @property
     def audit(self) -> list[dict[str, Any]]:
         """The audit events, in the order of their ids."""
-        objects = self.cloud.clients.s3.list_objects_v2(Bucket=AUDIT).get("Contents", [])
+        found = self.cloud.clients.s3.list_objects_v2(Bucket=AUDIT, Prefix="log/segments/")
+        objects = found.get("Contents", [])
         lines: list[bytes] = []
         for entry in objects:
             content = self.cloud.clients.s3.get_object(Bucket=AUDIT, Key=entry["Key"])["Body"].read()

@@ -319,6 +319,9 @@ class MemoryQueues:
             messages.append({"MessageId": number, "ReceiptHandle": number, "Body": body, "Attributes": {}})
         return {"Messages": messages} if messages else {}
 
+    def get_queue_attributes(self, asked: Asked) -> Any:
+        return {"Attributes": {"ApproximateNumberOfMessages": str(len(self._queue(asked)))}}
+
     def delete_message(self, asked: Asked) -> Any:
         self.out.pop(asked["ReceiptHandle"], None)
         return {}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
@@ -25,23 +24,18 @@ _READING = ("audit/", "reporting/")
 """Where actions are named to be read, not to be announced."""
 
 
-@dataclass
-class Attempts:
-    """The actions that were to be announced, in order."""
-
-    actions: list[Action]
-
-
 @contextmanager
-def attempts() -> Iterator[Attempts]:
-    """Listen to what goes to the log, whatever becomes of it."""
-    heard, append = Attempts([]), segments.append
+def log_lost_at(action: Action, lose: Callable[[], None]) -> Iterator[list[Action]]:
+    """Lose the log when this action is to be announced; what was to be announced, in order."""
+    append, heard = segments.append, list[Action]()
 
-    def listening(objects: Objects, events: Sequence[Event]) -> None:
-        heard.actions += [event.action for event in events]
+    def losing(objects: Objects, events: Sequence[Event]) -> None:
+        heard.extend(event.action for event in events)
+        if action in heard:
+            lose()
         append(objects, events)
 
-    with patch.object(segments, "append", listening):
+    with patch.object(segments, "append", losing):
         yield heard
 
 

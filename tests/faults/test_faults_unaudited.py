@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
 from commands import Said, command
-from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.actions import Action
-from contact_sanitizer.audit.events import Event
-from contact_sanitizer.ports import Objects
 from trail import operations
-from unaudited import UNWRITTEN, announced_somewhere
+from unaudited import UNWRITTEN, announced_somewhere, log_lost_at
 
 PHONES = ["13812345678", "13912345678", "13612345678"]
 State = dict[tuple[str, ...], bytes]
@@ -185,27 +181,19 @@ def changes(before: State, after: State, allowed: tuple[str, ...] = ()) -> list[
     return sorted({key[1:3] for key in changed if not key[:3][-1].endswith(allowed)})
 
 
-@contextmanager
-def log_lost_at(home: Path, action: Action) -> Iterator[list[Action]]:
-    """The log can be written until this action is to be announced; what was to be announced, in order."""
-    append, heard = segments.append, list[Action]()
-
-    def losing(objects: Objects, events: list[Event]) -> None:
-        heard.extend(event.action for event in events)
-        if action in heard and (home / "audit" / "segments").is_dir():
-            shutil.rmtree(home / "audit" / "segments")
-            (home / "audit" / "segments").write_bytes(b"")
-        append(objects, events)
-
-    with patch.object(segments, "append", losing):
-        yield heard
+def lose_log(home: Path) -> None:
+    """A file stands where the log's folder was."""
+    segments = home / "audit" / "segments"
+    if segments.is_dir():
+        shutil.rmtree(segments)
+        segments.write_bytes(b"")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.action} {case.words.partition(' {')[0]}")
 def test_what_cannot_be_announced_does_not_happen(case: Case, prepared: Place, tmp_path: Path) -> None:
     place = prepared.copied(tmp_path / "place")
     before = state_of(place)
-    with log_lost_at(place.home, case.action) as heard:
+    with log_lost_at(case.action, partial(lose_log, place.home)) as heard:
         said = place.run(case)
     assert case.action in heard, heard
     assert said.code == "audit_unwritable"
