@@ -19,7 +19,7 @@ from contact_sanitizer.arrivals import arrivals_in
 from contact_sanitizer.audit.verify import verify_log
 from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.handlers import queue, stage
-from contact_sanitizer.handlers.queue import function_of
+from contact_sanitizer.handlers.queue import Handler, function_of
 from contact_sanitizer.handlers.sanitize import DOOR
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.receiving import Arrival
@@ -88,17 +88,23 @@ class FaultDesk:
     calls: Calls
     fate: Fate
 
-    def trace(self, message: object) -> list[str]:
+    def trace(self, message: object, handler: Handler = function_of(DOOR)) -> list[str]:  # noqa: B008 - as below
         """The operations of AWS that a message takes, undisturbed and the first time."""
         self.calls.begin()
-        assert self.desk.deliver(function_of(DOOR), message) == []
+        assert self.desk.deliver(handler, message) == []
         return self.calls.sent
 
-    def attempt(self, message: object, strike: Strike | None = None, left: int = 900_000) -> bool:
+    def attempt(
+        self,
+        message: object,
+        strike: Strike | None = None,
+        left: int = 900_000,
+        handler: Handler = function_of(DOOR),  # noqa: B008 - the function as its process makes it once
+    ) -> bool:
         """A fresh process takes a message; whether it is consumed."""
         self.calls.begin(strike)
         try:
-            return self.desk.deliver(function_of(DOOR), message, left=left) == []
+            return self.desk.deliver(handler, message, left=left) == []
         except Killed:
             return False
         finally:

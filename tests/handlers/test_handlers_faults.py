@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
+from cloudworld import REGISTRY
+from contact_sanitizer.aws.histories import unpack
 from contact_sanitizer.handlers import stage
+from contact_sanitizer.handlers.import_registry import handler as import_registry
 from contact_sanitizer.handlers.queue import function_of
 from contact_sanitizer.handlers.sanitize import DOOR
 from contact_sanitizer.intake import formats
 from contact_sanitizer.uploading import UploadState
 from faultdesk import KEY, REDELIVERIES, ROWS, FaultDesk, arrival_of
 from functiondesk import FunctionDesk
+from memorycloud import MemoryCloud
 from struckcalls import KINDS, MOMENTS, Strike
 
 FULL = bool(os.environ.get("CONTACT_SANITIZER_CLOUD_FAULTS"))
@@ -119,6 +123,51 @@ def test_struck_while_a_new_stacks_tenant_is_made_its_first_upload_becomes_a_lis
         made = converge(struck_desk, new.put(key, ROWS), strike, kept=0)
         assert converge(struck_desk, new.put(key, ROWS), None, kept=0) == made, strike
         assert len(new.said("home.created")) > 0
+
+
+REGISTERS = {
+    "consents": b"phone,purpose,channel,status\n13512345678,marketing,sms,granted\n"
+    b"13812345678,marketing,sms,withdrawn\n13912345678,marketing,sms,granted\n",
+    "blocks": b"phone\n13512345678\n13812345678\n",
+}
+
+
+@pytest.mark.parametrize("folder", REGISTERS)
+def test_struck_at_any_call_a_file_for_the_registry_is_taken_in_once(
+    quick: FaultDesk, account: MemoryCloud, folder: str
+) -> None:
+    def put() -> dict[str, Any]:
+        return quick.desk.put(f"registry/default/{folder}/a.csv", REGISTERS[folder])
+
+    def people() -> list[tuple[str, list[tuple[int, object]]]]:
+        items = quick.desk.cloud.clients.dynamodb.scan(TableName=REGISTRY)["Items"]
+        people = [item for item in items if item["pk"]["S"].startswith("default#p#")]
+        logs = [(item["sk"]["S"], unpack(bytes(16), 0, item["history"]["B"])) for item in people]
+        return [(who, [(entry.identity, entry.event) for entry in log]) for who, log in logs]
+
+    start = account.state()
+    quick.fate.begin(13)
+    sent = quick.trace(put(), import_registry)
+    reference = people()
+    failed: list[tuple[Strike, str, str]] = []
+    todo = strikes(len(sent))
+    if not FULL:
+        todo = random.Random(13).sample(todo, SAMPLE)  # noqa: S311 - a sample
+    for strike in todo:
+        account.bring_back(start)
+        quick.fate.begin(13)
+        message = put()
+        try:
+            consumed = [
+                quick.attempt(message, None if turn else strike, handler=import_registry) for turn in range(4)
+            ]
+            assert consumed[-1]
+            assert people() == reference
+            assert quick.desk.versions("registry/default/") == 0
+            assert len(quick.desk.said("upload.deleted")) == 1
+        except AssertionError as error:
+            failed.append((strike, sent[strike.at], str(error)[:200]))
+    assert failed == []
 
 
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
