@@ -115,13 +115,14 @@ crash: $(READY)
 	@CONTACT_SANITIZER_KILLS=200 $(BIN)/python -m pytest tests/faults/test_faults_kill.py
 
 tamper: $(READY)
-	@CONTACT_SANITIZER_TAMPER=1000 $(BIN)/python -m pytest -n auto tests/audit/test_audit_tamper.py
+	@CONTACT_SANITIZER_TAMPER=1000 $(BIN)/python -m pytest -n auto --dist worksteal tests/audit/test_audit_tamper.py
 
 seals: $(READY)
 	@CONTACT_SANITIZER_SEALS=500 $(BIN)/python -m pytest -n auto tests/audit/test_audit_seal.py
 
 cloud-faults: $(READY)
-	@CONTACT_SANITIZER_CLOUD_FAULTS=1 CONTACT_SANITIZER_CLOUD_SEEDS=1000 $(BIN)/python -m pytest -n auto tests/handlers/test_handlers_faults.py
+	@CONTACT_SANITIZER_CLOUD_FAULTS=1 CONTACT_SANITIZER_CLOUD_SEEDS=1000 $(BIN)/python -m pytest -n auto --dist worksteal \
+	  tests/handlers/test_handlers_faults.py tests/handlers/test_handlers_races.py tests/handlers/test_handlers_unaudited.py
 
 deliveries: $(READY)
 	@CONTACT_SANITIZER_SEEDS=1000 CONTACT_SANITIZER_PEOPLE=100000 $(BIN)/python -m pytest -n auto tests/delivery

@@ -146,16 +146,17 @@ class Faulty:
             raise ReadTimeoutError(endpoint_url=request.url)
 
 
-_CODES: Final = {
+FAILURES: Final = {
     "500": (500, "InternalServerError", "InternalError"),
     "throttle": (400, "ThrottlingException", "SlowDown"),
     "denied": (403, "AccessDeniedException", "AccessDenied"),
 }
+"""How services fail: status, and the code in JSON and in XML."""
 
 
 def answer_of(kind: str, service: str, request: AWSPreparedRequest) -> AWSResponse:
     """What a service says that fails like this."""
-    status, json_code, xml_code = _CODES[kind]
+    status, json_code, xml_code = FAILURES[kind]
     body = (
         f"<Error><Code>{xml_code}</Code><Message>13812345678</Message></Error>"
         if service == "s3"

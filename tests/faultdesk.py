@@ -1,199 +1,83 @@
-"""What the fault suites share: calls of AWS that are struck, workers in a chosen order, lists as read.
-
-A call is everything that one use of a client sends, repeats included. A killed process sends nothing more.
-"""
+"""What the fault suites share: a stack whose calls may be struck, a witness, lists as readers find them."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
-from threading import Condition, Lock, Thread, get_ident
 from typing import Any, Final
-from unittest.mock import patch
-from urllib.parse import urlsplit
 
-from botocore.awsrequest import AWSPreparedRequest
-from botocore.exceptions import ReadTimeoutError
-from moto.core.models import botocore_stubber
+import pytest
 
-from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY, UPLOADS, answer_of
+from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY, UPLOADS
 from contact_sanitizer.announcing import Circumstances
+from contact_sanitizer.arrivals import arrivals_in
+from contact_sanitizer.audit.verify import verify_log
 from contact_sanitizer.catalogue import ListEntry
-from contact_sanitizer.handlers.queue import function_of
+from contact_sanitizer.handlers import queue, stage
+from contact_sanitizer.handlers.queue import Handler, function_of
 from contact_sanitizer.handlers.sanitize import DOOR
 from contact_sanitizer.listid import ListId
+from contact_sanitizer.receiving import Arrival
+from contact_sanitizer.screening.suppression import SuppressionReason
 from contact_sanitizer.uploading import Upload
 from functiondesk import FunctionDesk
+from memorycloud import MemoryCloud
+from memoryservices import Version
+from struckcalls import Calls, Killed, Sending, Strike
 
-MOMENTS: Final = ("before", "after")
-KINDS: Final = ("kill", "timeout", "500", "throttle", "lost")
 REDELIVERIES: Final = 3
+KEY: Final = "uploads/default/list.csv"
+ROWS: Final = (
+    b"phone,note\n13812345678,a\n13912345678,b\n13612345678,c\n12,d\n13712345678 \xe9\x80\x80\xe8\xae\xa2,e\n"
+)
+_START: Final = 1_790_000_000_000
 
 
-class Killed(BaseException):
-    """The process ends here."""
+class Fate:
+    """A clock that goes on at each look, and chance that can be had again; from the start of a seed."""
 
+    def __init__(self, seed: int) -> None:
+        self.begin(seed)
 
-@dataclass(frozen=True, slots=True)
-class Strike:
-    """What befalls the call number `at`: before the service sees it, or after it did all.
+    def begin(self, seed: int) -> None:
+        """Go back to the start of this seed."""
+        self._ticks, self._chance = count(_START), random.Random(seed)  # noqa: S311 - made up
 
-    `lost` is one timeout, after which the client's own repeat gets through; the others last.
-    """
+    @property
+    def circumstances(self) -> Circumstances:
+        """What a function takes from its surroundings."""
+        return Circumstances(self._next_tick, self._some_bytes)
 
-    at: int
-    moment: str
-    kind: str
+    def _next_tick(self) -> int:
+        return next(self._ticks)
 
-
-class Calls:
-    """The calls since `begin`, by operation, and the one that is struck."""
-
-    def __init__(self) -> None:
-        self.interleaving: Interleaving | None = None
-        #: How the audit log's bucket answers to a writing; empty: as it should.
-        self.audit_log = ""
-        self._lock = Lock()
-        self.begin()
-
-    def begin(self, strike: Strike | None = None) -> None:
-        """A new process."""
-        self.sent: list[str] = []
-        self._known: dict[object, int] = {}
-        self._strike = strike
-        self._dead = False
-        self._overtaking: tuple[int, Callable[[], None]] | None = None
-
-    def overtake(self, at: int, work: Callable[[], None]) -> None:
-        """Let somebody else do their work while the call number `at` is on its way."""
-        self._overtaking = at, work
-
-    def meet(self, event_name: str, request: AWSPreparedRequest, send: Callable[[], Any]) -> Any:
-        """Pass a request on, or not."""
-        if self.interleaving is not None:
-            self.interleaving.yield_turn()
-        if self.audit_log and event_name.endswith(".PutObject") and f"/{AUDIT}/" in _path(request.url):
-            return _fail(self.audit_log, event_name, request)
-        if self._overtaking and self._overtaking[0] <= len(self.sent):
-            work = self._overtaking[1]
-            self._overtaking = None
-            work()
-        strike = self._struck(event_name.rsplit(".", 1)[1], request.headers.get("amz-sdk-invocation-id"))
-        if strike is None:
-            return send()
-        if strike.moment == "after":
-            send()
-        if strike.kind == "kill":
-            self._dead = True
-            raise Killed
-        return _fail(strike.kind, event_name, request)
-
-    def _struck(self, operation: str, call: object) -> Strike | None:
-        with self._lock:
-            if self._dead:
-                raise Killed
-            repeated = call in self._known
-            number = self._known.setdefault(call, len(self._known))
-            if not repeated:
-                self.sent.append(operation)
-        strike = self._strike
-        if strike is None or strike.at != number or (repeated and strike.kind == "lost"):
-            return None
-        return strike
-
-
-def _fail(kind: str, event_name: str, request: AWSPreparedRequest) -> Any:
-    if kind in {"timeout", "lost"}:
-        raise ReadTimeoutError(endpoint_url=request.url)
-    return answer_of(kind, event_name.split(".")[1], request)
-
-
-def _path(url: str) -> str:
-    """Bucket and key, wherever the address has the bucket."""
-    parts = urlsplit(url)
-    return f"/{parts.netloc.partition('.')[0]}{parts.path}"
+    def _some_bytes(self, size: int) -> bytes:
+        return self._chance.randbytes(size)
 
 
 @contextmanager
-def struck() -> Iterator[Calls]:
-    """The calls of everything in the block, inside of a cloud."""
-    calls, kind = Calls(), type(botocore_stubber)
-    inner: Callable[..., Any] = kind.__call__
-
-    def meet(stubber: object, event_name: str, request: AWSPreparedRequest, **more: Any) -> Any:
-        return calls.meet(event_name, request, lambda: inner(stubber, event_name, request, **more))
-
-    with patch.object(kind, "__call__", meet):
-        yield calls
-
-
-class Interleaving:
-    """Workers of which one goes on at a time: at each of its calls of AWS a chosen one gets the turn."""
-
-    def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - an order, no secret
-        self._condition = Condition()
-        self._working: list[int] = []
-        self._numbers: dict[int, int] = {}
-        self._turn = -1
-        #: A worker that stands still while another does much is what lets them get into each other's way.
-        self._keep = self._chance.choice((0.0, 0.5, 0.9, 0.97))
-
-    def run(self, works: Sequence[Callable[[], None]]) -> None:
-        """Do the works at once; raises what the first of them raised."""
-        raised: list[BaseException] = []
-        self._working = list(range(len(works)))
-
-        def work(number: int) -> None:
-            self._numbers[get_ident()] = number
-            try:
-                self._wait(number)
-                works[number]()
-            except BaseException as error:  # noqa: BLE001 - told to the test
-                raised.append(error)
-            finally:
-                del self._numbers[get_ident()]
-                self._working.remove(number)
-                self._choose()
-
-        threads = [Thread(target=work, args=(number,)) for number in self._working]
-        for thread in threads:
-            thread.start()
-        self._choose()
-        for thread in threads:
-            thread.join()
-        if raised:
-            raise raised[0]
-
-    def yield_turn(self) -> None:
-        """Let another worker go on; a worker's helping threads go on with it."""
-        number = self._numbers.get(get_ident())
-        if number is not None:
-            self._choose()
-            self._wait(number)
-
-    def _choose(self) -> None:
-        with self._condition:
-            if self._turn in self._working and self._chance.random() < self._keep:
-                return
-            self._turn = self._chance.choice(self._working) if self._working else -1
-            self._condition.notify_all()
-
-    def _wait(self, number: int) -> None:
-        with self._condition:
-            # Python 3.11 locks a property while it is computed: who has the turn may wait for who has not.
-            self._condition.wait_for(lambda: self._turn == number, timeout=5)
+def prepared(desk: FunctionDesk, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultDesk]:
+    """A stack with what a list needs, at the start of the same fate each time."""
+    fate = Fate(7)
+    monkeypatch.setattr(stage, "CIRCUMSTANCES", fate.circumstances)
+    monkeypatch.setattr(queue, "CIRCUMSTANCES", fate.circumstances)
+    for module in ("registry_items", "registry_commit"):
+        monkeypatch.setattr(f"contact_sanitizer.aws.{module}.pause", lambda _turn: None)
+    desk.agree("13812345678", "13912345678", "13612345678", "13712345678")
+    people = desk.workspace.desk("CN")
+    people.block(people.person("13612345678"), "tenant", SuppressionReason.OPTED_OUT)
+    yield FaultDesk(desk, calls, fate)
 
 
-def circumstances(seed: int) -> Circumstances:
-    """A clock that goes on at each look, and chance that can be had again."""
-    ticks, chance = count(1_790_000_000_000), random.Random(seed)  # noqa: S311 - made up
-    return Circumstances(lambda: next(ticks), chance.randbytes)
+def arrival_of(message: Mapping[str, Any]) -> Arrival:
+    """What a message tells."""
+    (arrival,) = arrivals_in(json.dumps(message))
+    return arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,18 +86,25 @@ class FaultDesk:
 
     desk: FunctionDesk
     calls: Calls
+    fate: Fate
 
-    def trace(self, message: object) -> list[str]:
+    def trace(self, message: object, handler: Handler = function_of(DOOR)) -> list[str]:  # noqa: B008 - as below
         """The operations of AWS that a message takes, undisturbed and the first time."""
         self.calls.begin()
-        assert self.desk.deliver(function_of(DOOR), message) == []
+        assert self.desk.deliver(handler, message) == []
         return self.calls.sent
 
-    def attempt(self, message: object, strike: Strike | None = None, left: int = 900_000) -> bool:
+    def attempt(
+        self,
+        message: object,
+        strike: Strike | None = None,
+        left: int = 900_000,
+        handler: Handler = function_of(DOOR),  # noqa: B008 - the function as its process makes it once
+    ) -> bool:
         """A fresh process takes a message; whether it is consumed."""
         self.calls.begin(strike)
         try:
-            return self.desk.deliver(function_of(DOOR), message, left=left) == []
+            return self.desk.deliver(handler, message, left=left) == []
         except Killed:
             return False
         finally:
@@ -244,8 +135,8 @@ class FaultDesk:
     def entry(self, list_id: str) -> ListEntry | None:
         return self.desk.workspace.catalogue.get(ListId(list_id))
 
-    def held(self) -> set[tuple[str, ...]]:
-        """All objects and items but those of the audit log, parts of lists, and notes on uploads."""
+    def held(self, but: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+        """All objects, items and messages but the audit log's, and but those whose key begins like this."""
         clients = self.desk.cloud.clients
         held: set[tuple[str, ...]] = set()
         for bucket in (CLEAN, UPLOADS):
@@ -254,7 +145,13 @@ class FaultDesk:
         for table in (REGISTRY, CATALOGUE):
             for item in clients.dynamodb.scan(TableName=table)["Items"]:
                 held.add((table, item["pk"]["S"], item["sk"]["S"], json.dumps(item, default=str)))
-        return {entry for entry in held if not entry[1].startswith(("work/", "default#upload"))}
+        for url in (self.desk.settings.sanitize_queue, self.desk.settings.sanitize_dead_letters):
+            if url:
+                asked = clients.sqs.get_queue_attributes(
+                    QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+                )
+                held.add((url, "", asked["Attributes"]["ApproximateNumberOfMessages"]))
+        return {entry for entry in held if not entry[1].startswith(but)}
 
     def parts(self) -> int:
         """How many parts of unfinished lists are kept."""
@@ -273,3 +170,78 @@ class FaultDesk:
         s3 = self.desk.cloud.clients.s3
         for entry in s3.list_object_versions(Bucket=AUDIT).get("Versions", []):
             s3.delete_object(Bucket=AUDIT, Key=entry["Key"], VersionId=entry["VersionId"])
+
+    def sealed(self) -> int:
+        """Seal the audit log and verify it as a stranger would; how many events it has."""
+        log = self.desk.world.audit
+        size = log.seal(_START + 1_000_000)
+        found = verify_log(log.objects, [log.signer().verifier])
+        assert (found.newest.size, found.waiting) == (size, 0)
+        return size
+
+
+@dataclass
+class Witness:
+    """Looks at an account in memory after each request, as somebody might who reads at that very moment.
+
+    A list may appear when its files are there, all of them and as its manifest says, and when that was
+    announced; an upload may go when its list is there, and when that was announced.
+    """
+
+    cloud: MemoryCloud
+    uploads: dict[tuple[str, str], str]
+    offences: list[str] = field(default_factory=list)
+    _said: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __call__(self, sending: Sending) -> None:
+        bucket, key = sending.place
+        if sending.operation == "PutObject" and bucket == AUDIT:
+            self._hear(key)
+        elif sending.operation == "PutObject" and bucket == CLEAN and key.endswith("/manifest.json"):
+            self._see_list(key)
+        elif sending.operation == "DeleteObject" and bucket == UPLOADS:
+            self._see_upload_go(key, getattr(sending, "asked", {}).get("VersionId", ""))
+
+    def _kept(self, bucket: str, key: str) -> list[Version]:
+        kept: list[Version] = self.cloud.services["s3"].buckets[bucket].get(key, [])
+        return kept
+
+    def _hear(self, key: str) -> None:
+        if "/segments/" in key:
+            for line in (self._kept(AUDIT, key)[-1].data or b"").splitlines():
+                said = json.loads(line)
+                about = said["unmapped"] | {"operation": said["api"]["operation"]}
+                self._said.setdefault(said["metadata"]["uid"], about)
+
+    def _was_said(self, operation: str, list_id: str, manifest: bytes | None = None) -> bool:
+        digest = None if manifest is None else sha256(manifest).hexdigest()
+        return any(
+            about["operation"] == operation
+            and about["list_id"] == list_id
+            and (digest is None or about["digests"]["manifest"] == digest)
+            for about in list(self._said.values())
+        )
+
+    def _see_list(self, key: str) -> None:
+        place, _, _ = key.rpartition("/")
+        written = self._kept(CLEAN, key)
+        manifest = written[-1]
+        if len(written) > 1:
+            self.offences.append("a manifest was written over")
+        for output in json.loads(manifest.data or b"{}")["outputs"]:
+            version = manifest.metadata["version-of-" + output["name"]]
+            found = [
+                kept.data for kept in self._kept(CLEAN, f"{place}/{output['name']}") if kept.id == version
+            ]
+            if [sha256(data or b"").hexdigest() for data in found] != [output["sha256"]]:
+                self.offences.append("a list is not as its manifest says")
+        if not self._was_said("list.published", place.rpartition("/")[2], manifest.data):
+            self.offences.append("a list was not announced")
+
+    def _see_upload_go(self, key: str, version: str) -> None:
+        list_id = self.uploads.get((key, version), "")
+        (tenant,) = key.split("/")[1:2]
+        if not self._kept(CLEAN, f"lists/{tenant}/{list_id}/manifest.json"):
+            self.offences.append("an upload went that has no list")
+        if not self._was_said("upload.deleted", list_id):
+            self.offences.append("an upload went unannounced")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,7 +131,8 @@ class FunctionDesk:
     @property
     def audit(self) -> list[dict[str, Any]]:
         """The audit events, in the order of their ids."""
-        objects = self.cloud.clients.s3.list_objects_v2(Bucket=AUDIT).get("Contents", [])
+        found = self.cloud.clients.s3.list_objects_v2(Bucket=AUDIT, Prefix="log/segments/")
+        objects = found.get("Contents", [])
         lines: list[bytes] = []
         for entry in objects:
             content = self.cloud.clients.s3.get_object(Bucket=AUDIT, Key=entry["Key"])["Body"].read()
@@ -158,9 +159,11 @@ class FunctionDesk:
 
 
 @contextmanager
-def function_desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionDesk]:
-    """A new, empty stack; the functions of this process work in it."""
-    with cloud() as world:
+def function_desk(
+    monkeypatch: pytest.MonkeyPatch, opened: AbstractContextManager[CloudWorld] | None = None
+) -> Iterator[FunctionDesk]:
+    """A new, empty stack, of moto's unless another one is given; the functions of this process work in it."""
+    with opened or cloud() as world:
         environment = {
             "CS_STACK": "demo",
             "CS_UPLOADS_BUCKET": UPLOADS,

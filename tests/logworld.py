@@ -75,8 +75,15 @@ def sealer(objects: Objects, *, keep: bool = False) -> Sealer:
 
 def log_of(sizes: Sequence[int], *, keep: bool = False, heartbeats: bool = False) -> MemoryObjects:
     """A log that was sealed at these sizes."""
+    *_, objects = logs_of(sizes, keep=keep, heartbeats=heartbeats)
+    return objects
+
+
+def logs_of(sizes: Sequence[int], *, keep: bool = False, heartbeats: bool = False) -> Iterator[MemoryObjects]:
+    """A log before its first event and after each of these seals: the same one, which grows."""
     objects, last = MemoryObjects(), 0
     begin_log(objects, SIGNER, START)
+    yield objects
     by = sealer(objects, keep=keep)
     for size in sizes:
         append(objects, range(last, size))
@@ -84,7 +91,7 @@ def log_of(sizes: Sequence[int], *, keep: bool = False, heartbeats: bool = False
         if heartbeats:
             by.seal(START + size * 1000 + 10, heartbeat=True)
         last = size
-    return objects
+        yield objects
 
 
 def newest(objects: Objects) -> Checkpoint:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -244,6 +245,7 @@ def load_policy(path: Path) -> Policy:
     return parse_policy(source)
 
 
+@cache
 def default_policy() -> Policy:
     """The built-in policy: marketing by SMS to Chinese mobiles, consent from the registry."""
     return parse_policy(DEFAULT_POLICY.encode())

@@ -75,12 +75,14 @@ def redrive(
     """
     seen = letters.look()
     mine = [letter for letter in seen if _is_wanted(letter, tenant, wanted)]
+    moving: list[DeadLetter] = []
     try:
         if mine:
             announce(Action.QUEUE_REDRIVEN, counts={"messages": len(mine)})
+            moving = mine
             letters.move(mine)
     finally:
-        letters.release([letter for letter in seen if letter not in mine])
+        letters.release([letter for letter in seen if letter not in moving])
     return len(mine)
 
 

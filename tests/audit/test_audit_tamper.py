@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contact_sanitizer.audit import segments
-from contact_sanitizer.audit.accounts import compare_lists
+from contact_sanitizer.audit.accounts import Published, compare_lists
 from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.audit.events import Event
+from contact_sanitizer.audit.notes import parse_verifiers
 from contact_sanitizer.audit.seal import Sealer, begin_log
 from contact_sanitizer.audit.tiles import (
     CHECKPOINT,
@@ -27,8 +31,10 @@ from contact_sanitizer.audit.tiles import (
 )
 from contact_sanitizer.audit.tree import Tree
 from contact_sanitizer.audit.verify import Expectations, verify_log
+from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.listid import sortable_id
+from desk import agree, policy, run, workspace, write_csv
 from logworld import (
     MINUTE,
     SIGNER,
@@ -39,6 +45,7 @@ from logworld import (
     append,
     event,
     log_of,
+    logs_of,
     newest,
     sealer,
 )
@@ -46,11 +53,15 @@ from logworld import (
 POSITIONS = int(os.environ.get("CONTACT_SANITIZER_TAMPER", "12"))
 LIST = sortable_id(START, b"a made lis")
 MANIFEST = b'{"list_id": "..."}\n'
-SIZES = [1, 2, 100, 255, 256, 257, 400, 512, 700, 777]
+SIZES = sorted({1, 2, 100, 255, 256, 257, 400, 512, 700, 777, *range(20, 777, 25)})
+
+
+EARLIER = [dict(objects.data) for objects in logs_of(SIZES, keep=True, heartbeats=True)]
+"""The log as it was before its first event and after each seal."""
 
 
 def with_list() -> MemoryObjects:
-    objects = log_of(SIZES, keep=True, heartbeats=True)
+    objects = MemoryObjects(dict(EARLIER[-1]))
     published = Event(
         Action.LIST_PUBLISHED,
         Outcome.BEGUN,
@@ -140,13 +151,15 @@ def truncate(chance: random.Random) -> MemoryObjects:
 
 
 def rollback(chance: random.Random) -> MemoryObjects:
-    """The newest checkpoints taken away, and `checkpoint` put back to the one before."""
+    """The newest checkpoints taken away, `checkpoint` put back to the one before, and some traces wiped."""
     objects, back = copy(), chance.randrange(1, LAST.number)
     for number in range(LAST.number - back + 1, LAST.number + 1):
         objects.delete(kept_checkpoint_key(number))
     objects.data[CHECKPOINT] = objects.data[kept_checkpoint_key(LAST.number - back)]
-    for key in [key for key in objects.data if key.startswith("sealed/")]:
-        objects.delete(key)
+    wiped = chance.randrange(2)
+    for key in sorted(objects.data):
+        if (key.startswith("sealed/") and wiped) or (key in TILES and not chance.randrange(20)):
+            objects.delete(key)
     return objects
 
 
@@ -160,8 +173,7 @@ def replayed_checkpoint(chance: random.Random) -> MemoryObjects:
 
 def fork(chance: random.Random) -> MemoryObjects:
     """Another history from some seal on, signed with the very key."""
-    at = chance.randrange(len(SIZES))
-    objects = log_of(SIZES[:at], keep=True, heartbeats=True)
+    objects = MemoryObjects(dict(chance.choice(EARLIER[:-1])))
     segments.append(objects, [event(9_000 + chance.randrange(99), at=START)])
     sealer(objects, keep=True).seal(START + 840_000)
     number = newest(objects).number
@@ -173,9 +185,11 @@ def fork(chance: random.Random) -> MemoryObjects:
 
 
 def foreign_key(chance: random.Random) -> MemoryObjects:
+    """All checkpoints from some seal on, or a few here and there, signed with another key."""
     objects = copy()
     numbers = sorted(n for key in objects.data if (n := parse_kept_checkpoint(key)) is not None)
-    for number in numbers[chance.randrange(len(numbers)) :]:
+    some = sorted(chance.sample(numbers, chance.randint(1, 5)))
+    for number in chance.choice([some, numbers[some[0] :]]):
         text = LOG.data[kept_checkpoint_key(number)].split(b"\n\n")[0] + b"\n"
         signature = STRANGER.sign(text)
         import base64  # noqa: PLC0415 - here only
@@ -227,6 +241,10 @@ KINDS: dict[str, tuple[Callable[[random.Random], MemoryObjects], set[str]]] = {
 }
 
 
+PLACES = {"removed_segment": len([key for key in LOG.data if key.startswith(segments.FOLDER)])}
+"""Where a kind has fewer places than are asked for, it is tried at each of them."""
+
+
 def test_nothing_is_found_in_the_untouched_log() -> None:
     found = verify_log(LOG, VERIFIERS)
     assert (found.newest, found.waiting, found.gaps) == (LAST, 0, ())
@@ -236,29 +254,119 @@ def test_nothing_is_found_in_the_untouched_log() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_tampering_of_every_kind_is_found_wherever_it_is(kind: str) -> None:
     tamper, codes = KINDS[kind]
-    for position in range(POSITIONS):
+    done: set[bytes] = set()
+    for position in count():
         objects = tamper(random.Random(f"{kind} {position}"))  # noqa: S311 - places, not secrets
-        if objects.data == LOG.data:
+        changes = repr(sorted(objects.data.items() ^ LOG.data.items())).encode()
+        if len(done) == POSITIONS or position == 10 * POSITIONS:
+            break
+        if objects.data == LOG.data or changes in done:
             continue
+        done.add(changes)
         code = fault(objects)
         assert code, f"{kind} {position}"
         assert not codes or code in codes, f"{kind} {position}"
+    assert len(done) == min(POSITIONS, PLACES.get(kind, POSITIONS))
 
 
-@pytest.mark.parametrize("position", range(min(POSITIONS, 40)))
-def test_a_changed_manifest_or_list_is_found(position: int, tmp_path: Path) -> None:
-    published = verify_log(LOG, VERIFIERS).published
-    place = tmp_path / LIST
-    place.mkdir()
-    (place / "manifest.json").write_bytes(MANIFEST)
-    (place / "clean.csv").write_bytes(b"token\n")
-    assert compare_lists(published, tmp_path) == (1, 0)
-    path = place / ["manifest.json", "clean.csv"][position % 2]
-    data = bytearray(path.read_bytes())
-    data[position // 2 % len(data)] ^= 1
-    path.write_bytes(bytes(data))
-    with pytest.raises(AuditError, match="list_altered"):
-        compare_lists(published, tmp_path)
+@dataclass(frozen=True)
+class Made:
+    """Lists as a home made them, and what its log says of them, read with its public key alone."""
+
+    published: Published
+    folder: Path
+    files: dict[Path, bytes]
+
+
+MAKES: dict[str, tuple[tuple[str, str], ...]] = {
+    "csv": (),
+    "jsonl": (("format: csv", "format: jsonl"),),
+    "parquet": (("format: csv", "format: parquet"),),
+    "for another": (("audience: shared", "audience: gate"),),
+}
+PEOPLE = [f"138123456{number:02}" for number in range(60)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("made")
+    upload = write_csv(
+        folder / "upload.csv", [["phone"], *([phone] for phone in PEOPLE), ["12"], [PEOPLE[0]]]
+    )
+    with workspace(folder / "home") as place:
+        agree(place, PEOPLE[:40])
+        for changes in MAKES.values():
+            run(place, upload, policy(*changes), folder / "lists")
+        verifiers = parse_verifiers(place.world.audit.public_keys())
+    published = verify_log(ObjectFolder(folder / "home" / "audit"), verifiers).published
+    files = {path: path.read_bytes() for path in sorted((folder / "lists").glob("*/*"))}
+    assert len(files) == 4 * len(MAKES)
+    assert compare_lists(published, folder / "lists") == (len(MAKES), 0)
+    return Made(published, folder / "lists", files)
+
+
+def flipped(chance: random.Random, made: Made, path: Path) -> bytes:
+    data = bytearray(made.files[path])
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    return bytes(data)
+
+
+def shortened(chance: random.Random, made: Made, path: Path) -> bytes:
+    return made.files[path][: chance.randrange(len(made.files[path]))]
+
+
+def lengthened(chance: random.Random, made: Made, path: Path) -> bytes:
+    return made.files[path] + chance.choice([b"\n", b" ", b"\0", chance.randbytes(50)])
+
+
+def exchanged(chance: random.Random, made: Made, path: Path) -> bytes | None:
+    """Another list's file, or none at all."""
+    others = [data for data in made.files.values() if data != made.files[path]]
+    return chance.choice([None, *others])
+
+
+def restated(chance: random.Random, made: Made, path: Path) -> bytes:
+    """A manifest that says something else in one place, as well-formed as before."""
+    stated = json.loads(made.files[path.with_name("manifest.json")])
+    places = list(_places(stated))
+    holder, key = chance.choice(places)
+    before = holder[key]
+    if isinstance(before, (bool, int, float)):
+        holder[key] = before + chance.randint(1, 9)
+    elif isinstance(before, str):
+        at = chance.randrange(len(before) + 1)
+        holder[key] = before[:at] + chance.choice("0a-") + before[at:]
+    else:
+        holder[key] = "changed"
+    return json.dumps(stated, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+def _places(stated: Any) -> Iterator[tuple[Any, Any]]:
+    for key, value in stated.items() if isinstance(stated, dict) else enumerate(stated):
+        if isinstance(value, (dict, list)) and value:
+            yield from _places(value)
+        else:
+            yield stated, key
+
+
+MANNERS = [flipped, flipped, shortened, lengthened, exchanged, restated, restated]
+
+
+def test_a_changed_manifest_or_list_is_found_wherever_it_is(made: Made) -> None:
+    for position in range(POSITIONS):
+        chance = random.Random(f"changed_manifest {position}")  # noqa: S311 - places, not secrets
+        manner, path = chance.choice(MANNERS), chance.choice(sorted(made.files))
+        if manner is restated:
+            path = path.with_name("manifest.json")
+        changed = manner(chance, made, path)
+        assert changed != made.files[path]
+        path.unlink()
+        if changed is not None:
+            path.write_bytes(changed)
+        with pytest.raises(AuditError, match="list_altered"):
+            compare_lists(made.published, made.folder)
+        path.write_bytes(made.files[path])
+    assert compare_lists(made.published, made.folder) == (len(MAKES), 0)
 
 
 def test_a_list_that_nobody_announced_and_one_that_lost_a_file_are_found(tmp_path: Path) -> None:

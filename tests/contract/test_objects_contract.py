@@ -15,6 +15,7 @@ from contact_sanitizer.aws.objects import S3Objects
 from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.ports import Objects
 from logworld import MemoryObjects
+from memorycloud import MemoryCloud, memory_world
 
 
 def _folder(root: Path) -> Iterator[Objects]:
@@ -30,10 +31,16 @@ def _bucket(_root: Path) -> Iterator[Objects]:
         yield S3Objects(world.clients.s3, AUDIT, "log/", world.data_key)
 
 
+def _memory_bucket(_root: Path) -> Iterator[Objects]:
+    world = memory_world(MemoryCloud())
+    yield S3Objects(world.clients.s3, AUDIT, "log/", world.data_key)
+
+
 STORES: dict[str, Callable[[Path], Iterator[Objects]]] = {
     "folder": _folder,
     "memory": _memory,
     "bucket": _bucket,
+    "bucket in memory": _memory_bucket,
 }
 
 

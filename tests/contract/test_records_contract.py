@@ -13,6 +13,7 @@ from cloudworld import CATALOGUE, cloud
 from contact_sanitizer.aws.records import DynamoRecords
 from contact_sanitizer.embedded.records import SqliteRecords
 from contact_sanitizer.ports import Records
+from memorycloud import MemoryCloud, memory_world
 
 Opener = Callable[[], Records]
 """Opens the same store anew: another process's view of it."""
@@ -37,7 +38,12 @@ def _dynamodb(_folder: Path) -> Iterator[Opener]:
         yield lambda: DynamoRecords(world.clients.dynamodb, CATALOGUE, "default")
 
 
-STORES = {"sqlite": _sqlite, "dynamodb": _dynamodb}
+def _memory(_folder: Path) -> Iterator[Opener]:
+    world = memory_world(MemoryCloud())
+    yield lambda: DynamoRecords(world.clients.dynamodb, CATALOGUE, "default")
+
+
+STORES = {"sqlite": _sqlite, "dynamodb": _dynamodb, "dynamodb in memory": _memory}
 
 
 @pytest.fixture(params=STORES)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,10 @@ from contact_sanitizer.screening.recording import Candidates, Event, ImportMark,
 from contact_sanitizer.screening.rule import DAY, Rule
 from contact_sanitizer.screening.suppression import SuppressionAct, SuppressionEvent, SuppressionReason
 from contact_sanitizer.screening.verdict import Drop
+from memorycloud import MemoryCloud, memory_world
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 ANN, BOB, EVE = (bytes([n]) * 16 for n in (1, 2, 3))
 RULE = Rule("marketing", "sms", "brand-a")
@@ -68,18 +73,30 @@ def sqlite_world(folder: Path) -> World:
 def dynamo_world(_: Path) -> World:
     stack = ExitStack()
     made = stack.enter_context(cloud())
-    dynamodb = made.clients.dynamodb
     faulty, broken = Faulty(made.clients, lambda *_: "before 500" if broken[0] else ""), [False]
 
+    def close(_: Registry) -> None:
+        assert faulty.sent
+        broken[0] = True
+
+    return dynamo_world_on(made.clients.dynamodb, close, stack)
+
+
+def memory_dynamo_world(_: Path) -> World:
+    account = MemoryCloud()
+
+    def close(_: Registry) -> None:
+        account.gate = lambda sending, _send: sending.fail("500")
+
+    return dynamo_world_on(memory_world(account).clients.dynamodb, close, ExitStack())
+
+
+def dynamo_world_on(dynamodb: "DynamoDBClient", close: Callable[[Registry], None], stack: ExitStack) -> World:
     def open_it() -> DynamoRegistry:
         registry = DynamoRegistry(dynamodb, REGISTRY, "default")
         registry.create()
         stack.callback(registry.close)
         return registry
-
-    def close(_: Registry) -> None:
-        assert faulty.sent
-        broken[0] = True
 
     def drop(_: Registry) -> None:
         dynamodb.delete_table(TableName=REGISTRY)
@@ -93,7 +110,7 @@ def dynamo_world(_: Path) -> World:
     return World(open_it, breakers, damage, stack.close, has_snapshots=False)
 
 
-REGISTRIES = {"sqlite": sqlite_world, "dynamodb": dynamo_world}
+REGISTRIES = {"sqlite": sqlite_world, "dynamodb": dynamo_world, "dynamodb in memory": memory_dynamo_world}
 
 
 @pytest.fixture(params=sorted(REGISTRIES))

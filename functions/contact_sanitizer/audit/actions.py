@@ -30,6 +30,7 @@ class Action(StrEnum):
     DELIVERY_FAILED = "delivery.failed"
     TOKENS_REDEEMED = "tokens.redeemed"
     TOKENS_DENIED = "tokens.denied"
+    RECALLS_FOUND = "recalls.found"
     RECALLS_SHOWN = "recalls.shown"
     RECALLS_ACKNOWLEDGED = "recalls.acknowledged"
     RECALLS_DENIED = "recalls.denied"
@@ -114,6 +115,7 @@ MEANING: Final = MappingProxyType(
         Action.DELIVERY_FAILED: _called(2),
         Action.TOKENS_REDEEMED: _stored(10, "tokens"),
         Action.TOKENS_DENIED: _stored(10, "tokens"),
+        Action.RECALLS_FOUND: _called(1),
         Action.RECALLS_SHOWN: _called(2),
         Action.RECALLS_ACKNOWLEDGED: _called(3),
         Action.RECALLS_DENIED: _called(2),

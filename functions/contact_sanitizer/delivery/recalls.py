@@ -241,6 +241,7 @@ def _refreshed(delivery: Delivery, desk: DeliveryDesk, after: int | None) -> _Fe
             "since": search.since,
             "places": base64.b64encode(page.astype("<u4").tobytes()).decode(),
         }
+        desk.announce(Action.RECALLS_FOUND, counts={"recalls": len(page)}, **_about(delivery))
         # Whoever was faster has written this page: then it is read, and the rest found anew.
         desk.records.put(RECALL, f"{delivery.delivery_id}/{feed.pages:06}", document, after=0)
 
