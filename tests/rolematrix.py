@@ -20,10 +20,9 @@ NOTE: Final = LOOK | {"dynamodb:PutItem CatalogueTable.Arn"}
 POLICIES: Final = {"s3:GetObject ${CleanBucket.Arn}/policies/*"}
 FIND: Final = {"s3:ListBucket CleanBucket.Arn"}
 KEYRING: Final = {"s3:GetObject ${CleanBucket.Arn}/keys/*", "s3:PutObject ${CleanBucket.Arn}/keys/*"}
-JUDGE: Final = {f"dynamodb:{action} RegistryTable.Arn" for action in ("BatchGetItem", "GetItem", "Query")}
-BEGIN: Final = {"dynamodb:PutItem RegistryTable.Arn"}
-RECORD: Final = JUDGE | BEGIN
 ASK: Final = {f"dynamodb:{action} RegistryTable.Arn" for action in ("BatchGetItem", "GetItem")}
+BEGIN: Final = {"dynamodb:PutItem RegistryTable.Arn"}
+RECORD: Final = ASK | BEGIN
 SEND: Final = APPEND | STORE | NOTE | FIND | ASK | {"s3:GetObject ${CleanBucket.Arn}/keys/*"}
 SPEND: Final = {"dynamodb:UpdateItem CatalogueTable.Arn"}
 DELIVERED: Final = {
@@ -58,7 +57,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | POLICIES
     | FIND
     | KEYRING
-    | JUDGE
+    | ASK
     | BEGIN
     | _queue("SanitizeQueue")
     | _raw("uploads")
@@ -84,10 +83,8 @@ MATRIX: Final[dict[str, set[str]]] = {
     "Deliver": SEND
     | SPEND
     | {
-        "s3:GetObject ${CleanBucket.Arn}/lists/*/clean.*",
         "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/clean.*",
         "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
-        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/manifest.json",
         "s3:GetObject ${CleanBucket.Arn}/deliveries/*/content",
         "s3:PutObject ${CleanBucket.Arn}/deliveries/*/content",
         "s3:GetObject ${CleanBucket.Arn}/deliveries/*/people",
@@ -175,7 +172,7 @@ PEOPLE: Final[dict[str, set[str]]] = {
     | {"kms:Encrypt KeyringKey.Arn", "kms:Decrypt KeyringKey.Arn"}
     | {f"dynamodb:{action} CatalogueTable.Arn" for action in ("GetItem", "PutItem", "Query")}
     | RECORD
-    | {"dynamodb:DeleteItem RegistryTable.Arn", "dynamodb:UpdateItem RegistryTable.Arn"}
+    | {f"dynamodb:{action} RegistryTable.Arn" for action in ("DeleteItem", "Query", "UpdateItem")}
     | {"sqs:GetQueueAttributes Queues", "sqs:SendMessage Queues"}
     | {
         f"sqs:{action} DeadLetters"

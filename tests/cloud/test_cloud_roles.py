@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from cloudattempts import Attempt, attempts, is_denied, is_granted
-from cloudcast import Cast
+from cloudcast import TRIAL, Cast
 from rehearsal import OWNER, Person
 from rolematrix import MATRIX
-
-TRIAL: Final = "trial"
-"""The session's name under which a role is tried: tests of what functions call leave it out."""
 
 
 @pytest.fixture(scope="module")
