@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,15 @@ def known_uploads(stack: Rehearsal, person: Person, tenant: str = TENANT) -> dic
 
 def without_tokens(content: bytes) -> list[list[str]]:
     return [row[1:] for row in csv.reader(io.StringIO(content.decode()))]
+
+
+def sample_numbers() -> set[str]:
+    """The numbers of the sample list, 11 digits each."""
+    with (EXAMPLES / "contacts.csv").open(encoding="gb18030", newline="") as file:
+        digits = {re.sub(r"\D", "", cell)[-11:] for row in csv.reader(file) for cell in row}
+    numbers = {number for number in digits if len(number) == 11 and number.startswith("1")}
+    assert len(numbers) > 500
+    return numbers
 
 
 def versions(stack: Rehearsal, bucket: str, prefix: str = "") -> list[dict[str, Any]]:
