@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +16,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from commands import command
-from demo import EXAMPLES
+from contact_sanitizer.uploading import UPLOAD, Upload, Uploads
+from contact_sanitizer.workspace import Workspace
+from demo import EXAMPLES, TENANT, wait_for_queue
 from rehearsal import STACK, Person, Rehearsal
+
+TRIAL = "trial"
+"""The name under which tests take a function's role: not counted as what the function does."""
 
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 
@@ -55,8 +62,41 @@ def commanded(stack: Rehearsal, person: Person, *arguments: str | Path) -> Any:
     return said.document
 
 
+@contextmanager
+def unread(stack: Rehearsal) -> Iterator[None]:
+    """What arrives meanwhile is read only afterwards."""
+    client = stack.client("lambda")
+    found = client.list_event_source_mappings(FunctionName=stack.physical("SanitizeFunction"))
+    (mapping,) = found["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        time.sleep(1)  # the poller may be on its way
+        yield
+    finally:
+        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    wait_for_queue(stack, "SanitizeQueueUrl")
+
+
+def known_uploads(stack: Rehearsal, person: Person, tenant: str = TENANT) -> dict[str, Upload]:
+    """All that is on record about uploads, by id."""
+    with working_as(stack, person):
+        world = Workspace.open_stack(STACK, tenant).world
+        uploads = Uploads(world.records)
+        found = (uploads.get(record.name) for record in world.records.named(UPLOAD))
+        return {upload.upload_id: upload for upload in found if upload}
+
+
 def without_tokens(content: bytes) -> list[list[str]]:
     return [row[1:] for row in csv.reader(io.StringIO(content.decode()))]
+
+
+def sample_numbers() -> set[str]:
+    """The numbers of the sample list, 11 digits each."""
+    with (EXAMPLES / "contacts.csv").open(encoding="gb18030", newline="") as file:
+        digits = {re.sub(r"\D", "", cell)[-11:] for row in csv.reader(file) for cell in row}
+    numbers = {number for number in digits if len(number) == 11 and number.startswith("1")}
+    assert len(numbers) > 500
+    return numbers
 
 
 def versions(stack: Rehearsal, bucket: str, prefix: str = "") -> list[dict[str, Any]]:

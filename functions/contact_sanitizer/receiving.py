@@ -155,14 +155,15 @@ def receive_register(arrival: Arrival, reception: Reception, take: Take) -> Uplo
     return upload
 
 
-def postpone(arrival: Arrival, uploads: Uploads, code: str) -> None:
-    """Note why an upload has to wait, where it was noted before."""
+def postpone(arrival: Arrival, reception: Reception, code: str) -> None:
+    """Note why an upload has to wait, unless something final is known or the record is another version's."""
 
     def wait(upload: Upload) -> Upload:
         mine = upload.list_id == arrival.list_id and not upload.state.is_final
         return replace(upload, state=UploadState.WAITING, code=code) if mine else upload
 
-    uploads.change(arrival.upload_id, wait)
+    _noted(arrival, reception)
+    reception.uploads.change(arrival.upload_id, wait)
 
 
 def _noted(arrival: Arrival, reception: Reception) -> Upload:
@@ -186,7 +187,7 @@ def _settled(arrival: Arrival, reception: Reception, work: Callable[[], Counts])
         counts = work()
     except ContactSanitizerError as error:
         if not _is_final(error):
-            postpone(arrival, reception.uploads, error.code)
+            postpone(arrival, reception, error.code)
             raise
         present = reception.uploads.get(arrival.upload_id)
         if present is not None and present.state is UploadState.MADE:

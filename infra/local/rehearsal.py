@@ -56,6 +56,7 @@ class Person:
     name: str
     key_id: str
     secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
 
 
 #: Who deployed: the emulator takes these for the account's owner.
@@ -166,6 +167,7 @@ class Rehearsal:
             region_name=REGION,
             aws_access_key_id=person.key_id,
             aws_secret_access_key=person.secret,
+            aws_session_token=person.token,
             verify=str(self.certificate),
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
         )
@@ -182,12 +184,20 @@ class Rehearsal:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return Person(name, key["AccessKeyId"], key["SecretAccessKey"])
 
+    def in_the_role_of(self, function: str, name: str) -> Person:
+        """Whoever has the rights of a function of the template (`Seal`), and is called `name`."""
+        arn = self.client("iam").get_role(RoleName=self.physical(f"{function}Role"))["Role"]["Arn"]
+        # the emulator lets the account's owner be Lambda
+        lent = self.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
+        return Person(name, lent["AccessKeyId"], lent["SecretAccessKey"], lent["SessionToken"])
+
     def call(self, person: Person | None, method: str, path: str, body: Any = None) -> Answer:
         """One request to the HTTP API, signed by `person`, or by nobody."""
         data = b"" if body is None else json.dumps(body).encode()
         request = AWSRequest(method, self.api + path, data=data, headers={"Content-Type": "application/json"})
         if person is not None:
-            SigV4Auth(Credentials(person.key_id, person.secret), "execute-api", REGION).add_auth(request)
+            credentials = Credentials(person.key_id, person.secret, person.token)
+            SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
         return self._answer(
             urllib.request.Request(self.api + path, data or None, dict(request.headers), method=method)  # noqa: S310 - https to loopback
         )
@@ -210,7 +220,7 @@ class Rehearsal:
         client = self.client("lambda")
         while True:
             try:
-                answer = client.invoke(FunctionName=self._physical(function), Payload=b"{}")
+                answer = client.invoke(FunctionName=self.physical(function), Payload=b"{}")
                 break
             except client.exceptions.TooManyRequestsException:
                 if time.monotonic() > deadline:
@@ -220,7 +230,8 @@ class Rehearsal:
             raise RehearsalError(f"{function} ended with an error")
         return json.loads(answer["Payload"].read())
 
-    def _physical(self, logical: str) -> str:
+    def physical(self, logical: str) -> str:
+        """What a resource of the template is called in this stack."""
         found = self.client("cloudformation").describe_stack_resource(
             StackName=STACK, LogicalResourceId=logical
         )

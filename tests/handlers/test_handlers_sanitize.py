@@ -8,7 +8,7 @@ import pytest
 
 from cloudworld import CLEAN, UPLOADS
 from contact_sanitizer.aws.world import StackWorld
-from contact_sanitizer.errors import KeyringError, RegistryError
+from contact_sanitizer.errors import ContactSanitizerError, KeyringError, RegistryError
 from contact_sanitizer.handlers import sanitize as module
 from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.lists import handler as lists
@@ -155,7 +155,7 @@ def test_a_policy_that_went_away_refuses_and_one_that_keeps_raw_bytes_keeps_them
     ],
 )
 def test_what_may_pass_is_told_again_and_waits_with_its_reason(
-    desk: FunctionDesk, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
+    desk: FunctionDesk, monkeypatch: pytest.MonkeyPatch, name: str, error: ContactSanitizerError
 ) -> None:
     _ = desk.workspace  # the tenant was made before the fault
     upload_id, message = uploaded(desk)
@@ -166,6 +166,7 @@ def test_what_may_pass_is_told_again_and_waits_with_its_reason(
     with monkeypatch.context() as faulty:
         faulty.setattr(StackWorld, name, property(broken))
         assert desk.deliver(sanitize, message) == ["0"]
+    assert state(desk, upload_id) == ("waiting", error.code)
     assert desk.versions("uploads/") == 1
     assert desk.deliver(sanitize, message) == []
     assert state(desk, upload_id) == ("made", None)

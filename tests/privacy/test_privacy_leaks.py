@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import csv
-import hashlib
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from canaries import spellings
 from contact_sanitizer.delivery.recalls import acknowledge
 from counter import HASH, PHONE, counter_at
 from counter import PHONES as COUNTED
@@ -38,29 +36,6 @@ columns:
   kept: {do: keep, from: [城市]}
 consent: {purpose: marketing, channel: sms, evidence: column}
 """
-
-
-def spellings(phone: str) -> Iterator[bytes]:
-    """The forms in which a phone could stand somewhere."""
-    for digits in (phone, f"86{phone}", f"+86{phone}"):
-        raw = digits.encode()
-        yield raw
-        yield binascii.hexlify(raw)
-        yield base64.b64encode(raw).rstrip(b"=")[:-1]
-        yield base64.urlsafe_b64encode(raw).rstrip(b"=")[:-1]
-        yield urllib.parse.quote(digits, safe="").encode()
-        for algorithm in ("sha256", "sha1", "md5"):
-            digest = hashlib.new(algorithm, raw, usedforsecurity=False)
-            yield digest.digest()
-            yield digest.hexdigest().encode()
-            yield base64.b64encode(digest.digest())
-    for separator in (" ", "-"):
-        yield f"{phone[:3]}{separator}{phone[3:7]}{separator}{phone[7:]}".encode()
-    yield phone[::-1].encode()
-    yield phone.translate({ord("0") + n: 0xFF10 + n for n in range(10)}).encode()
-    yield phone.encode("utf-16le")
-    yield int(f"86{phone}").to_bytes(8)
-    yield int(f"86{phone}").to_bytes(8, "little")
 
 
 CANARIES = {

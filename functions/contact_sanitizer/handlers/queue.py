@@ -7,6 +7,7 @@ is in the record of its upload and in the log, by code.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,15 +114,21 @@ def _check_time(context: LambdaContext) -> None:
         raise RequestError("time_short", "there is too little time left to begin")
 
 
+def _postpone(arrival: Arrival, reception: Reception, code: str) -> None:
+    """Note why it waits, wherever that came to light; where no note can be made, the log alone says it."""
+    with suppress(ContactSanitizerError):
+        postpone(arrival, reception, code)
+
+
 def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
     correlation = CIRCUMSTANCES.new_id()
     call = call_of(arrival.tenant, door.principal, correlation)
     uploads = Uploads(call.world.records, door.kind)
     arrived = S3Arrived(call.world.clients.s3, call.world.settings.uploads)
     ids = {"correlation": correlation, "upload_id": arrival.upload_id, "list_id": arrival.list_id}
+    reception = Reception(uploads, arrived, call.announce, CIRCUMSTANCES.clock)
+    _check_time(context)
     try:
-        _check_time(context)
-        reception = Reception(uploads, arrived, call.announce, CIRCUMSTANCES.clock)
         upload = door.receive(arrival, call, reception, context.get_remaining_time_in_millis)
     except Paused:
         say(Said.PAUSED, **ids)
@@ -129,9 +136,10 @@ def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
         return
     except ContactSanitizerError as error:
         say(Said.POSTPONED, code=error.code, **ids)
+        _postpone(arrival, reception, error.code)
         raise NotYet from None
     except Exception:
-        postpone(arrival, uploads, "internal")
+        _postpone(arrival, reception, "internal")
         raise
     if upload.state is UploadState.REFUSED:
         count(Counted.UPLOADS_REFUSED)

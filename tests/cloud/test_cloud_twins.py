@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +87,9 @@ def register(add: Any) -> None:
     for name in SENDERS:
         sealed = ["--seal-to", str(LETTERBOX.to_public())] if name == "sealed" else []
         rights = ["--purpose", "marketing", "--right", "tokens", "--right", "hash"]
-        add("senders", "add", name, "--licence", "LIC-1", "--until", "2099-01-01", *rights, *sealed)
+        quotas = ["--rows-a-day", "100000", "--redemptions-a-day", "1000"]
+        licence = ["--licence", "LIC-1", "--until", "2099-01-01"]
+        add("senders", "add", name, *licence, *rights, *quotas, *sealed)
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +196,29 @@ def _give_keys(home: Path, keys: str) -> None:
 
 def _pass_over(_row: int, _outcome: str) -> None:
     """A row's outcome is of no interest here."""
+
+
+def test_a_quota_ends_at_its_last_token(twins: Twins, at_home: dict[str, bytes]) -> None:
+    """At home and in the stack alike a list's own tokens are none of its senders'."""
+    wish = {"sender": "plain", "purpose": "marketing"}
+    path = f"/lists/{twins.list_id}/deliveries"
+    link = twins.cast.stack.call(twins.sender, "POST", path, wish).json["url"]
+    tokens = [line.split(",")[0] for line in twins.cast.stack.fetch(link).body.decode().splitlines()[1:]]
+    redeem = partial(twins.cast.stack.call, twins.sender, "POST", "/tokens/redeem")
+    shared = at_home["clean.csv"].decode().splitlines()[1].partition(",")[0]
+    assert redeem(wish | {"tokens": [shared]}).json["results"] == [
+        {"phone": None, "refused": "not_redeemable"}
+    ]
+    assert redeem(wish | {"tokens": tokens[:999]}).status == 200
+    over = redeem(wish | {"tokens": tokens[:1]})
+    assert (over.status, over.json["code"]) == (429, "quota_exceeded")
+
+
+def test_a_caller_of_one_tenant_sees_nothing_of_another(twins: Twins, made: dict[str, Any]) -> None:
+    call = partial(twins.cast.stack.call, twins.sender)
+    assert [each["list_id"] for each in call("GET", "/lists").json["lists"]] == [twins.list_id]
+    for path in (f"/lists/{made['list_id']}", f"/uploads/{made['upload_id']}"):
+        assert call("GET", path).status in {403, 404}
+    wish = {"sender": "plain", "purpose": "marketing"}
+    refused = call("POST", f"/lists/{made['list_id']}/deliveries", wish)
+    assert (refused.status, refused.json["code"]) == (404, "list_unknown")

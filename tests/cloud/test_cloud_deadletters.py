@@ -1,0 +1,122 @@
+"""Uploads of which no list can be made now: given up with a reason, and made after all once it is gone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+
+from cloudcast import Cast, commanded, known_uploads, sample_numbers
+from demo import EXAMPLES, upload, wait_for_queue, wait_for_upload
+from rehearsal import Rehearsal
+
+PATIENCE: Final = 120.0
+LATE: Final = "late"
+"""A tenant that nobody has made yet."""
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+@contextmanager
+def impatient(stack: Rehearsal) -> Iterator[None]:
+    """Failed messages come back after a second, not after the function's time."""
+    sqs, queue = stack.client("sqs"), stack.outputs["SanitizeQueueUrl"]
+    known = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=known)
+
+
+@contextmanager
+def without_keys(stack: Rehearsal) -> Iterator[None]:
+    """The key that wraps the keyrings is disabled."""
+    kms, key = stack.client("kms"), stack.outputs["KeyringKeyArn"]
+    kms.disable_key(KeyId=key)
+    try:
+        yield
+    finally:
+        kms.enable_key(KeyId=key)
+
+
+def given_up(stack: Rehearsal) -> int:
+    """How many messages are among the dead letters."""
+    found = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["SanitizeDeadLetterUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+
+@pytest.fixture(scope="module")
+def waiting(cast: Cast, made: dict[str, Any]) -> str:
+    """An upload that was given up, beside one for a tenant that is not there and a message of no sense."""
+    stack = cast.stack
+    assert made
+    before = given_up(stack)
+    with impatient(stack), without_keys(stack):
+        stack.client("sqs").send_message(
+            QueueUrl=stack.outputs["SanitizeQueueUrl"], MessageBody=json.dumps({"no": "arrival"})
+        )
+        stack.client("s3").put_object(
+            Bucket=stack.outputs["CleanBucket"],
+            Key=f"policies/{LATE}/default.yaml",
+            Body=(EXAMPLES / "policy.yaml").read_bytes(),
+        )
+        stack.client("s3").put_object(
+            Bucket=stack.outputs["UploadsBucket"],
+            Key=f"uploads/{LATE}/list.csv",
+            Body=(EXAMPLES / "contacts.csv").read_bytes(),
+        )
+        upload_id = upload(stack, cast.uploader, (EXAMPLES / "contacts.csv").read_bytes())
+        until(lambda: given_up(stack) == before + 3)
+    return upload_id
+
+
+def letters(cast: Cast, *more: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = commanded(cast.stack, cast.operator, "redrive", *more)["messages"]
+    return found
+
+
+def test_what_was_given_up_says_why_to_its_uploader_and_to_the_operator(cast: Cast, waiting: str) -> None:
+    status = cast.stack.call(cast.uploader, "GET", f"/uploads/{waiting}").json
+    assert (status["state"], status["code"]) == ("waiting", "keyring_denied")
+    told = {(each["upload_id"], each["state"], each["reason"]) for each in letters(cast)}
+    assert (waiting, "waiting", "keyring_denied") in told
+    assert ("", "unknown", "message_invalid") in told
+    assert ("waiting", "keyring_missing") in {
+        (each["state"], each["reason"]) for each in letters(cast, "--tenant", LATE)
+    }
+
+
+def test_nothing_personal_is_in_what_was_given_up(cast: Cast, waiting: str) -> None:
+    assert waiting
+    stack = cast.stack
+    answer = stack.client("sqs").receive_message(
+        QueueUrl=stack.outputs["SanitizeDeadLetterUrl"], MaxNumberOfMessages=10, VisibilityTimeout=0
+    )
+    bodies = [message["Body"] for message in answer["Messages"]]
+    assert len(bodies) >= 3
+    numbers = sample_numbers()
+    for body in bodies:
+        assert not [number for number in numbers if number in body]
+
+
+def test_it_is_made_once_the_cause_is_gone_and_it_was_told_again(cast: Cast, waiting: str) -> None:
+    stack = cast.stack
+    commanded(stack, cast.operator, "init", "--tenant", LATE)
+    assert commanded(stack, cast.operator, "redrive", "--all")["moved"] == 1
+    assert commanded(stack, cast.operator, "redrive", "--all", "--tenant", LATE)["moved"] == 1
+    assert wait_for_upload(stack, cast.uploader, waiting)["state"] == "made"
+    wait_for_queue(stack, "SanitizeQueueUrl")
+    assert {upload.state.value for upload in known_uploads(stack, cast.operator, LATE).values()} == {"made"}
+    assert {each["reason"] for each in letters(cast)} == {"message_invalid"}
