@@ -96,6 +96,20 @@ MATRIX: Final[dict[str, set[str]]] = {
     },
     "Recalls": SEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
     "Redeem": SEND | SPEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
+    "Trace": APPEND
+    | WRITE
+    | LOOK
+    | FIND
+    | ASK
+    | DELIVERED
+    | {
+        "dynamodb:Query CatalogueTable.Arn",
+        "s3:GetObject ${CleanBucket.Arn}/keys/*",
+        "s3:GetObject ${CleanBucket.Arn}/lists/*/decisions.parquet",
+        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/decisions.parquet",
+        "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
+        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/manifest.json",
+    },
     "Checkpoint": APPEND
     | WRITE
     | LOOK
@@ -105,7 +119,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | {f"s3:PutObject ${{AuditBucket.Arn}}/log/{place}" for place in SEALED},
 }
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
-OPEN_TOKENS: Final = {"Deliver", "Recalls", "Redeem"}
+OPEN_TOKENS: Final = {"Deliver", "Recalls", "Redeem", "Trace"}
 FUNCTIONS: Final = sorted(MATRIX)
 
 
@@ -177,6 +191,7 @@ def test_who_looks_for_an_object_may_list_its_prefix_alone(name: str) -> None:
         if "s3:ListBucket" in statement["Action"]:
             prefixes = statement["Condition"]["StringLike"]["s3:prefix"]
             clean = {"keys/*", "policies/*", "work/*", "lists/*/manifest.json"}
+            clean |= {"lists/*/decisions.parquet", "deliveries/*/people"}
             audit = {"Checkpoint": {"log/checkpoint"}, "Seal": {"log/*"}}
             assert set(prefixes) <= audit.get(name, clean)
 
@@ -284,6 +299,22 @@ def test_only_uploaders_reach_raw_lists_and_they_only_put_them(name: str) -> Non
     assert "/uploads/${Tenant}" not in str(_handed_out(name))
     putting = [each for each in _handed_out("Uploader") if "/uploads/${Tenant}/*" in str(each["Resource"])]
     assert [each["Action"] for each in putting] == [["s3:PutObject", "s3:AbortMultipartUpload"]]
+
+
+@pytest.mark.parametrize("name", ["Uploader", "Operator", "Security"])
+def test_who_uses_the_command_line_reads_the_outputs_of_this_stack_alone(name: str) -> None:
+    (grant,) = [each for each in _handed_out(name) if "cloudformation:" in str(each["Action"])]
+    assert grant["Action"] == "cloudformation:DescribeStacks"
+    assert [one.rpartition(":")[2].rstrip("'}") for one in grant["Resource"]] == ["stack/${Stack}/*"]
+
+
+def test_security_alone_asks_for_traces() -> None:
+    may = [
+        name
+        for name in ("Uploader", "Sender", "Security", "Operator")
+        if "/POST/trace" in str(_handed_out(name))
+    ]
+    assert may == ["Security"]
 
 
 def test_every_policy_to_hand_out_is_an_output() -> None:
