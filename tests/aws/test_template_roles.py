@@ -30,7 +30,8 @@ SPEND: Final = {"dynamodb:UpdateItem CatalogueTable.Arn"}
 DELIVERED: Final = {
     f"s3:{action} ${{CleanBucket.Arn}}/deliveries/*/people" for action in ("GetObject", "GetObjectVersion")
 }
-SEALED: Final = ("checkpoint", "checkpoints/*", "public-key", "sealed/*", "tile/*")
+NOTED: Final = "s3:PutObject ${AuditBucket.Arn}/log/late/*"
+SEALED: Final = ("checkpoint", "checkpoints/*", "looked-back", "public-key", "sealed/*", "tile/*")
 
 
 def _queue(name: str) -> set[str]:
@@ -65,6 +66,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | _raw("uploads")
     | {
         "sqs:SendMessage SanitizeQueue.Arn",
+        NOTED,
         "s3:DeleteObject ${CleanBucket.Arn}/work/*",
         "s3:GetObject ${CleanBucket.Arn}/work/*",
         "s3:PutObject ${CleanBucket.Arn}/work/*",
@@ -79,6 +81,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | FIND
     | KEYRING
     | RECORD
+    | {NOTED}
     | _queue("ImportQueue")
     | _raw("registry"),
     "RecordChoice": APPEND | STORE | LOOK | FIND | KEYRING | RECORD,
