@@ -28,7 +28,8 @@ SPEND: Final = {"dynamodb:UpdateItem CatalogueTable.Arn"}
 DELIVERED: Final = {
     f"s3:{action} ${{CleanBucket.Arn}}/deliveries/*/people" for action in ("GetObject", "GetObjectVersion")
 }
-SEALED: Final = ("checkpoint", "checkpoints/*", "public-key", "sealed/*", "tile/*")
+NOTED: Final = "s3:PutObject ${AuditBucket.Arn}/log/late/*"
+SEALED: Final = ("checkpoint", "checkpoints/*", "looked-back", "public-key", "sealed/*", "tile/*")
 
 
 def _queue(name: str) -> set[str]:
@@ -63,6 +64,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | _raw("uploads")
     | {
         "sqs:SendMessage SanitizeQueue.Arn",
+        NOTED,
         "s3:DeleteObject ${CleanBucket.Arn}/work/*",
         "s3:GetObject ${CleanBucket.Arn}/work/*",
         "s3:PutObject ${CleanBucket.Arn}/work/*",
@@ -77,6 +79,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | FIND
     | KEYRING
     | RECORD
+    | {NOTED}
     | _queue("ImportQueue")
     | _raw("registry"),
     "RecordChoice": APPEND | STORE | LOOK | FIND | KEYRING | RECORD,
@@ -92,6 +95,20 @@ MATRIX: Final[dict[str, set[str]]] = {
     },
     "Recalls": SEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
     "Redeem": SEND | SPEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
+    "Trace": APPEND
+    | WRITE
+    | LOOK
+    | FIND
+    | ASK
+    | DELIVERED
+    | {
+        "dynamodb:Query CatalogueTable.Arn",
+        "s3:GetObject ${CleanBucket.Arn}/keys/*",
+        "s3:GetObject ${CleanBucket.Arn}/lists/*/decisions.parquet",
+        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/decisions.parquet",
+        "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
+        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/manifest.json",
+    },
     "Checkpoint": APPEND
     | WRITE
     | LOOK
@@ -101,7 +118,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | {f"s3:PutObject ${{AuditBucket.Arn}}/log/{place}" for place in SEALED},
 }
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
-OPEN_TOKENS: Final = {"Deliver", "Recalls", "Redeem"}
+OPEN_TOKENS: Final = {"Deliver", "Recalls", "Redeem", "Trace"}
 
 TRACES_AND_LOGS: Final = frozenset({"logs", "xray"})
 """Services whose rights are the same for every function: its own log, and traces, which know no resources."""
@@ -112,8 +129,9 @@ LISTING: Final[dict[str, set[str]]] = {
     "ImportRegistry": {"keys/*", "policies/*"},
     "RecordChoice": {"keys/*"},
     "Deliver": {"keys/*", "lists/*/manifest.json"},
-    "Recalls": {"keys/*"},
-    "Redeem": {"keys/*"},
+    "Recalls": {"keys/*", "deliveries/*/people"},
+    "Redeem": {"keys/*", "deliveries/*/people"},
+    "Trace": {"keys/*", "lists/*/manifest.json", "lists/*/decisions.parquet", "deliveries/*/people"},
     "Checkpoint": {"log/checkpoint"},
     "Seal": {"log/*"},
     "Operator": {"keys/*", "policies/*"},
@@ -132,13 +150,16 @@ def _routes(*routes: str) -> set[str]:
     return {f"execute-api:Invoke {route}" for route in routes}
 
 
+OUTPUTS: Final = {"cloudformation:DescribeStacks stack/${Stack}/*"}
+
 PEOPLE: Final[dict[str, set[str]]] = {
     "Uploader": _routes("POST/uploads", "GET/uploads/*", "GET/lists", "GET/lists/*", "GET/openapi.json")
     | {
         f"s3:{action} ${{UploadsBucket.Arn}}/uploads/${{Tenant}}/*"
         for action in ("PutObject", "AbortMultipartUpload")
     }
-    | {"kms:Decrypt DataKey.Arn", "kms:GenerateDataKey DataKey.Arn"},
+    | {"kms:Decrypt DataKey.Arn", "kms:GenerateDataKey DataKey.Arn"}
+    | OUTPUTS,
     "Sender": _routes(
         "POST/lists/*/deliveries",
         "GET/deliveries/*/recalls",
@@ -148,8 +169,10 @@ PEOPLE: Final[dict[str, set[str]]] = {
         "GET/lists",
         "GET/lists/*",
     ),
-    "Security": _routes("GET/audit/checkpoint", "GET/lists", "GET/lists/*")
-    | READ
+    "Security": _routes("GET/audit/checkpoint", "POST/trace", "GET/lists", "GET/lists/*")
+    | WRITE
+    | OUTPUTS
+    | {"s3:PutObject ${AuditBucket.Arn}/log/segments/*"}
     | {
         f"s3:{action} ${{AuditBucket.Arn}}/log/*"
         for action in ("GetObject", "GetObjectVersion", "GetObjectRetention")
@@ -178,6 +201,6 @@ PEOPLE: Final[dict[str, set[str]]] = {
         f"sqs:{action} DeadLetters"
         for action in ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
     }
-    | {"cloudformation:DescribeStacks stack/*/*"},
+    | OUTPUTS,
 }
 """What the policies to hand out allow; routes by their methods and paths."""

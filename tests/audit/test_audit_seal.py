@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from contact_sanitizer.audit import segments
+from contact_sanitizer.audit.lookback import LookBack
 from contact_sanitizer.audit.reading import all_entries, all_events
 from contact_sanitizer.audit.seal import Sealer, begin_log
 from contact_sanitizer.audit.tiles import CHECKPOINT, kept_checkpoint_key
@@ -210,7 +211,7 @@ def test_two_sealers_at_once_make_one_history(tmp_path: Path) -> None:
         verify_log(objects, VERIFIERS)
 
 
-def test_a_late_segment_is_found_within_the_window_and_beyond_it_when_asked_for() -> None:
+def test_a_late_segment_is_found_within_the_window_and_beyond_it_by_looking_back() -> None:
     objects = log_of([100], keep=True)
     by = sealer(objects, keep=True)
     append(objects, [5_000])
@@ -220,9 +221,13 @@ def test_a_late_segment_is_found_within_the_window_and_beyond_it_when_asked_for(
     segments.append(objects, [late])
     segments.append(objects, [later])
     assert by.seal(START + 5_001_000).size == 102
-    assert by.seal(START + 5_002_000, since=0).size == 103
+    found = LookBack(objects, 15 * MINUTE, MINUTE)
+    assert found.step(START + 5_002_000, 102) is None
+    waiting = found.step(START + 5_002_000, 102)
+    assert waiting is not None
+    assert by.seal_late(START + 5_002_000, waiting).size == 103
     assert sealed(objects)[101:] == [late.line()[:-1], later.line()[:-1]]
-    assert by.seal(START + 5_003_000, since=0).size == 103
+    assert found.step(START + 5_003_000, 103) is None
     assert verify_log(objects, VERIFIERS).waiting == 0
 
 

@@ -29,8 +29,6 @@ READ_FROM_OUTPUTS = {
     "ImportQueueUrl",
     "ImportDeadLetterUrl",
 }
-#: Described, and in no stack yet: a trace is asked for on the command line.
-NOT_DEPLOYED = {"POST /trace"}
 READ_FROM_ENVIRONMENT = {
     "CS_STACK",
     "CS_UPLOADS_BUCKET",
@@ -153,7 +151,7 @@ def test_every_route_of_the_functions_is_one_of_the_api() -> None:
     ]
     described = {f"{method.upper()} {path}" for path, each in paths.items() for method in each}
     routes = {route["RouteKey"] for route in ROUTES.values()}
-    assert _unnamed(routes) == _unnamed(described - NOT_DEPLOYED)
+    assert _unnamed(routes) == _unnamed(described)
 
 
 def _unnamed(keys: set[str]) -> set[str]:

@@ -195,6 +195,22 @@ def test_only_uploaders_reach_raw_lists_and_they_only_put_them(name: str) -> Non
     assert [each["Action"] for each in putting] == [["s3:PutObject", "s3:AbortMultipartUpload"]]
 
 
+@pytest.mark.parametrize("name", ["Uploader", "Operator", "Security"])
+def test_who_uses_the_command_line_reads_the_outputs_of_this_stack_alone(name: str) -> None:
+    (grant,) = [each for each in _handed_out(name) if "cloudformation:" in str(each["Action"])]
+    assert grant["Action"] == "cloudformation:DescribeStacks"
+    assert [one.rpartition(":")[2].rstrip("'}") for one in grant["Resource"]] == ["stack/${Stack}/*"]
+
+
+def test_security_alone_asks_for_traces() -> None:
+    may = [
+        name
+        for name in ("Uploader", "Sender", "Security", "Operator")
+        if "/POST/trace" in str(_handed_out(name))
+    ]
+    assert may == ["Security"]
+
+
 def test_every_policy_to_hand_out_is_an_output() -> None:
     outputs = template()["Outputs"]
     for name in resources("AWS::IAM::ManagedPolicy", PEOPLE):

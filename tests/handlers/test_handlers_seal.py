@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cloudworld import Faulty
 from contact_sanitizer.audit.checkpoint import open_checkpoint
+from contact_sanitizer.audit.events import Action, Event, Outcome
+from contact_sanitizer.audit.lookback import STATE, parse_state
 from contact_sanitizer.audit.notes import parse_verifiers
+from contact_sanitizer.audit.segments import waiting
 from contact_sanitizer.audit.verify import verify_log
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.handlers import stage
@@ -12,7 +17,23 @@ from contact_sanitizer.handlers.checkpoint import handler as checkpoint
 from contact_sanitizer.handlers.request_upload import handler as request_upload
 from contact_sanitizer.handlers.sanitize import handler as sanitize
 from contact_sanitizer.handlers.seal import handler as seal
+from contact_sanitizer.listid import ListId, moment_of, sortable_id
 from functiondesk import Context, FunctionDesk
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+
+
+@pytest.fixture(autouse=True)
+def minutes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Whether the seal looks back is up to the minute: here it does where a test says so."""
+    real, wanted = stage.CIRCUMSTANCES.clock, [1]
+
+    def clock() -> int:
+        return real() // HOUR * HOUR + HOUR + wanted[0] * MINUTE
+
+    monkeypatch.setattr(stage, "CIRCUMSTANCES", replace(stage.CIRCUMSTANCES, clock=clock))
+    return wanted
 
 
 def sealed() -> int:
@@ -49,6 +70,51 @@ def test_a_seal_where_nothing_happened_signs_and_writes_no_more_than_it_must(des
     sealed()
     assert calls.sent.count("Sign") == 1
     assert calls.sent.count("PutObject") == 2
+
+
+def test_a_plan_is_read_once_by_a_process(desk: FunctionDesk) -> None:
+    for _ in range(3):
+        worked(desk)
+        sealed()
+    calls = Faulty(stage.clients(), lambda _operation, _count: "")
+    sealed()
+    first = calls.sent.count("GetObject")
+    calls.sent.clear()
+    sealed()
+    assert calls.sent.count("GetObject") <= first < 12
+
+
+def test_a_segment_that_no_seal_noticed_is_found_by_looking_back(
+    desk: FunctionDesk, minutes: list[int]
+) -> None:
+    worked(desk)
+    size = sealed()
+    log = desk.world.audit
+    at = stage.CIRCUMSTANCES.clock() - 400 * 24 * HOUR
+    uid = sortable_id(at, b"\x07" * 10)
+    late = Event(Action.LIST_SHOWN, Outcome.BEGUN, at, "ops", "default", uid, uid)
+    log.append(late)
+    assert sealed() == size
+    minutes[0] = 5
+    sizes = [sealed() for _ in range(4)]
+    assert sizes[-1] == size + 1
+    verified = verify_log(log.objects, parse_verifiers(log.public_keys()))
+    assert (verified.newest.size, verified.waiting) == (size + 1, 0)
+    looked = parse_state(log.objects.get(STATE) or b"", 0)
+    assert (looked.done, looked.suspects, looked.after >= uid) == (True, (), True)
+
+
+def test_what_a_redriven_job_announces_is_sealed_though_its_ids_are_old(desk: FunctionDesk) -> None:
+    worked(desk)
+    log = desk.world.audit
+    names = list(waiting(log.objects))
+    assert moment_of(ListId(names[0])) < stage.CIRCUMSTANCES.clock() - 24 * HOUR
+    assert sealed() == len(names)
+    assert verify_log(log.objects, parse_verifiers(log.public_keys())).waiting == 0
+    worked(desk)
+    more = list(waiting(log.objects))
+    assert sealed() == len(more) > len(names)
+    assert verify_log(log.objects, parse_verifiers(log.public_keys())).waiting == 0
 
 
 def test_a_changed_tile_stops_the_seal_and_is_found(desk: FunctionDesk) -> None:

@@ -15,8 +15,6 @@ once, which should never be, cannot make two histories.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,8 +22,10 @@ from typing import TYPE_CHECKING, Final
 
 from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.checkpoint import Checkpoint, open_checkpoint
+from contact_sanitizer.audit.lookback import Late
 from contact_sanitizer.audit.merkle import EMPTY_ROOT
 from contact_sanitizer.audit.notes import Signer, Verifier
+from contact_sanitizer.audit.plans import LARGEST_PLAN, PLANS, Plan, parse_plan, parse_plan_key, plan_key
 from contact_sanitizer.audit.tiles import (
     CHECKPOINT,
     WIDTH,
@@ -42,68 +42,8 @@ from contact_sanitizer.listid import ListId, moment_of
 if TYPE_CHECKING:  # see audit.tree
     from contact_sanitizer.ports import Objects
 
-PLANS: Final = "sealed/"
-LARGEST_PLAN: Final = 4096
-"""Entries in one plan; so the plan before another does not begin further back."""
-_PLAN_KEY = re.compile(r"sealed/(\d{20})\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Which segments follow at entry `first`, each with its number of entries, decided at `time`.
-
-    `kept`: whether the segments stay where they are once they are sealed.
-    """
-
-    first: int
-    time: int
-    kept: bool
-    segments: tuple[tuple[str, int], ...]
-
-    @property
-    def size(self) -> int:
-        """How many entries it adds."""
-        return sum(count for _, count in self.segments)
-
-    @property
-    def names(self) -> set[str]:
-        """The segments' names."""
-        return {name for name, _ in self.segments}
-
-    def encode(self) -> bytes:
-        """The plan's bytes."""
-        stated = {
-            "first": self.first,
-            "format": "contact-sanitizer/seal-plan/v1",
-            "kept": self.kept,
-            "segments": [list(segment) for segment in self.segments],
-            "time": self.time,
-        }
-        return json.dumps(stated, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-
-
-def parse_plan(data: bytes) -> Plan:
-    """A plan from its bytes; `AuditError` (`seal_altered`) where they are none."""
-    try:
-        stated = json.loads(data)
-        pairs = tuple((str(name), int(count)) for name, count in stated["segments"])
-        plan = Plan(int(stated["first"]), int(stated["time"]), bool(stated["kept"]), pairs)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise AuditError("seal_altered", "a plan of the seal is damaged") from None
-    if plan.encode() != data or not pairs:
-        raise AuditError("seal_altered", "a plan of the seal is damaged")
-    return plan
-
-
-def plan_key(first: int) -> str:
-    """Where the plan lies of what follows at entry `first`."""
-    return f"{PLANS}{first:020}"
-
-
-def parse_plan_key(key: str) -> int | None:
-    """The entry that the plan at `key` begins with, or None where no plan lies there."""
-    found = _PLAN_KEY.match(key)
-    return int(found.group(1)) if found else None
+FULL_PLAN: Final = LARGEST_PLAN - segments.LARGEST_SEGMENT
+"""A plan of more entries may have left some segments to the next one."""
 
 
 def begin_log(objects: Objects, signer: Signer, now: int) -> Checkpoint:
@@ -122,7 +62,8 @@ class Sealer:
 
     `former`: verifiers of keys that signed before. `window`: how far back (milliseconds) late segments are
     looked for where segments are kept; None: sealed segments go, so whatever is there has to be sealed.
-    `readers`: how many segments are read at once.
+    `readers`: how many segments are read at once. `plans`: those that are known by their first entry; they
+    never change, so a process may keep them.
     """
 
     objects: Objects
@@ -130,25 +71,22 @@ class Sealer:
     former: tuple[Verifier, ...] = ()
     window: int | None = None
     readers: int = 1
-    _plans: dict[int, Plan] = field(default_factory=dict)
+    plans: dict[int, Plan] = field(default_factory=dict)
     _entries: dict[str, list[bytes]] = field(default_factory=dict)
 
-    def seal(self, now: int, *, heartbeat: bool = False, since: int | None = None) -> Checkpoint:
+    def seal(self, now: int, *, heartbeat: bool = False) -> Checkpoint:
         """Seal all that waits; with `heartbeat` sign also where nothing does. The newest checkpoint.
 
-        `now`: milliseconds since 1970 UTC. `since`: look for late segments this far back, whatever the
-        window. `AuditError`: `audit_missing`, `audit_damaged` (nothing was signed), `audit_unwritable` (the
-        next seal goes on).
+        `now`: milliseconds since 1970 UTC. `AuditError`: `audit_missing`, `audit_damaged` (nothing was
+        signed), `audit_unwritable` (the next seal goes on).
         """
         newest, signed = self._newest(), False
         while True:
-            tree = Tree(self.objects, newest.size)
-            if _root(tree) != newest.root:
-                raise AuditError("audit_damaged", "the audit log is not what was signed")
-            back_to = self._back_to(newest, now) if since is None else since
+            tree = self._sound_tree(newest)
+            back_to = self._back_to(newest, now)
             sealed = self._sealed_since(newest, back_to) if self.window is not None else self._sealed(newest)
             self._tidy(newest, sealed)
-            names = [name for name in segments.waiting(self.objects, back_to) if name not in sealed]
+            names = [name for name in self._waiting(back_to) if name not in sealed]
             plan = self._plan(newest, now, names)
             if plan is None:
                 break
@@ -157,9 +95,45 @@ class Sealer:
             newest = self._sign(newest, newest.size, newest.root, now)
         return newest
 
+    def _waiting(self, back_to: int) -> Iterator[str]:
+        """Segments named from then on, and those that were put from then on under an older name."""
+        found = dict.fromkeys(segments.waiting(self.objects, back_to))
+        if self.window is not None:
+            found |= dict.fromkeys(segments.noted_late(self.objects, back_to))
+        return iter(found)
+
+    def seal_late(self, now: int, late: Late) -> Checkpoint:
+        """Seal segments that a look back has found, or a part of them. Raises as `seal`."""
+        newest = self._newest()
+        tree = self._sound_tree(newest)
+        # Another sealer may have been here since.
+        since: set[str] = set()
+        for plan in self._plans_backwards(newest.size):
+            if plan.first < late.scanned:
+                break
+            since |= plan.names
+        names = [name for name in late.names if name not in since]
+        decided = self._plan(newest, now, names, most=FULL_PLAN)
+        return newest if decided is None else self._carry_out(decided, newest, tree)
+
+    def _sound_tree(self, newest: Checkpoint) -> Tree:
+        tree = Tree(self.objects, newest.size)
+        if _root(tree) != newest.root:
+            raise AuditError("audit_damaged", "the audit log is not what was signed")
+        return tree
+
     def _back_to(self, newest: Checkpoint, now: int) -> int:
-        """How far back segments are looked for: a window before the last seal, however long ago it was."""
-        return 0 if self.window is None else max(0, min(now, newest.time) - self.window)
+        """How far back segments are looked for: a window before the last seal, however long ago it was.
+
+        Where the last plan was full, others waited behind its segments: after a long silence for long.
+        """
+        if self.window is None:
+            return 0
+        moments = [now, newest.time]
+        last = next(self._plans_backwards(newest.size), None)
+        if last and last.size > FULL_PLAN:
+            moments.append(moment_of(ListId(max(last.names))))
+        return max(0, min(moments) - self.window)
 
     def _newest(self) -> Checkpoint:
         """The newest kept checkpoint; a crash may have kept it before `checkpoint` told of it."""
@@ -189,12 +163,12 @@ class Sealer:
             raise AuditError("audit_damaged", "a kept checkpoint does not follow the one before")
         return found
 
-    def _plan(self, newest: Checkpoint, now: int, names: list[str]) -> Plan | None:
+    def _plan(self, newest: Checkpoint, now: int, names: list[str], most: int = LARGEST_PLAN) -> Plan | None:
         """What follows: the plan that was begun, or a new one for what waits; None where nothing does."""
         begun = self.objects.get(plan_key(newest.size))
         if begun is None:
             # As they happened; names begin with a time too, but an effect that is tried again keeps its name.
-            pairs = tuple(sorted(self._pending(names), key=self._order))
+            pairs = tuple(sorted(self._pending(names, most), key=self._order))
             if not pairs:
                 return None
             plan = Plan(newest.size, max(now, newest.time), self.window is not None, pairs)
@@ -203,17 +177,17 @@ class Sealer:
         plan = parse_plan(begun)
         if plan.first != newest.size:
             raise AuditError("audit_damaged", "a plan of the seal is not that of its place")
-        self._plans[plan.first] = plan
+        self.plans[plan.first] = plan
         return plan
 
-    def _pending(self, names: list[str]) -> Iterator[tuple[str, int]]:
+    def _pending(self, names: list[str], most: int) -> Iterator[tuple[str, int]]:
         """The first of these segments, as many as one plan takes, with their numbers of entries."""
         total = 0
         for start in range(0, len(names), WIDTH):
             batch = names[start : start + WIDTH]
             for name, entries in zip(batch, self._read(batch), strict=True):
                 total += len(entries)
-                if total > LARGEST_PLAN:
+                if total > most:
                     return
                 yield name, len(entries)
 
@@ -269,9 +243,9 @@ class Sealer:
             end = start
 
     def _plan_at(self, first: int) -> Plan:
-        if first not in self._plans:
-            self._plans[first] = parse_plan(self.objects.get(plan_key(first)) or b"")
-        return self._plans[first]
+        if first not in self.plans:
+            self.plans[first] = parse_plan(self.objects.get(plan_key(first)) or b"")
+        return self.plans[first]
 
     def _carry_out(self, plan: Plan, newest: Checkpoint, tree: Tree) -> Checkpoint:
         read = self._read([name for name, _ in plan.segments])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # see audit.tree
     from contact_sanitizer.ports import Objects
 
 FOLDER: Final = "segments/"
+LATE: Final = "late/"
 LARGEST_SEGMENT: Final = 1024
 """Events in one segment."""
 _ID = re.compile(rb"[0-9A-HJKMNP-TV-Z]{26}\"")
@@ -26,10 +27,11 @@ _TIME = re.compile(rb"(\d{1,16}),")
 _METADATA: Final = b'"metadata":{"correlation_uid":"'
 
 
-def append(objects: Objects, events: Sequence[Event]) -> None:
+def append(objects: Objects, events: Sequence[Event]) -> bool:
     """Keep the events for good, as one segment, or raise `AuditError`: then their effect must not happen.
 
-    An event whose id is there already was announced before, and stays as it was said first.
+    An event whose id is there already was announced before, and stays as it was said first; whether it was
+    not.
     """
     if not 0 < len(events) <= LARGEST_SEGMENT:
         raise AssertionError("a segment has at least one event, and not more than a seal can plan for")
@@ -37,8 +39,26 @@ def append(objects: Objects, events: Sequence[Event]) -> None:
     if any(len(line) > LONGEST_ENTRY for line in data.splitlines()):
         raise AuditError("audit_unwritable", "an audit event is too long to be kept")
     key = FOLDER + events[0].uid
-    if not objects.put(key, data, absent=True) and objects.get(key) is None:
+    written = objects.put(key, data, absent=True)
+    if not written and objects.get(key) is None:
         raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")
+    return written
+
+
+def note_late(objects: Objects, name: str, at: int) -> None:
+    """Say that a segment was put at a moment (milliseconds) that is much later than its name says.
+
+    Say it of new segments alone: of one that was sealed long ago the seal would not know it.
+    """
+    objects.put(f"{LATE}{sortable_id(at, b'')}/{name}", b"", absent=True)
+
+
+def noted_late(objects: Objects, since: int) -> Iterator[str]:
+    """The names that were noted from `since` on (milliseconds)."""
+    for key in objects.keys(LATE, LATE + sortable_id(since, b"")):
+        name = key.rpartition("/")[2]
+        if parse_list_id(name):
+            yield name
 
 
 def waiting(objects: Objects, since: int = 0) -> Iterator[str]:

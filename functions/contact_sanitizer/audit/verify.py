@@ -19,8 +19,8 @@ from contact_sanitizer.audit.accounts import Published
 from contact_sanitizer.audit.chain import opened, read_chain
 from contact_sanitizer.audit.checkpoint import Checkpoint
 from contact_sanitizer.audit.notes import Verifier
+from contact_sanitizer.audit.plans import Plan, parse_plan, parse_plan_key, plan_key
 from contact_sanitizer.audit.recompute import Recomputation
-from contact_sanitizer.audit.seal import Plan, parse_plan, parse_plan_key, plan_key
 from contact_sanitizer.audit.tree import Tree
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.listid import ListId, moment_of

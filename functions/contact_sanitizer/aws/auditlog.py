@@ -12,15 +12,21 @@ from contact_sanitizer.audit.events import Event
 from contact_sanitizer.audit.tiles import CHECKPOINT
 from contact_sanitizer.aws.faults import Fault, told
 from contact_sanitizer.errors import AuditError
+from contact_sanitizer.listid import ListId, moment_of
 from contact_sanitizer.ports import Objects
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
     from contact_sanitizer.audit.notes import Verifier
+    from contact_sanitizer.audit.plans import Plan
 
 #: How far back a seal looks for segments of writers that were slow or whose clock was.
 LATE: Final = 6 * 3_600_000
+#: An event whose id is so much older than its moment is noted: sooner than the seal would look past it.
+NOTED_AFTER: Final = LATE // 2
+#: How long after a look through all that is kept was begun the next one is.
+LOOK_AGAIN: Final = 7 * 24 * 3_600_000
 READERS: Final = 16
 PUBLIC_KEY: Final = "public-key"
 
@@ -63,17 +69,23 @@ class StackLog:
     signer: Callable[[], KmsSigner]
 
     def append(self, event: Event) -> None:
-        """Keep the event for good, or raise `AuditError`."""
-        segments.append(self.objects, [event])
+        """Keep the event for good, or raise `AuditError`.
+
+        What is announced again keeps its first id: a job that is redriven after days would be looked for days
+        ago. Were the note of it lost, looking back finds the event.
+        """
+        new = segments.append(self.objects, [event])
+        if new and event.at - moment_of(ListId(event.uid)) > NOTED_AFTER:
+            segments.note_late(self.objects, event.uid, event.at)
 
     def conclude(self, now: int, *, heartbeat: bool = False) -> None:
         """Nothing: the stack's own function seals what was appended."""
 
-    def seal(self, now: int, *, far: bool = False) -> int:
+    def seal(self, now: int, plans: dict[int, Plan]) -> int:
         """Seal what waits, or say that nothing does; the log's size. One at a time, in one function.
 
-        `far`: look for late segments in all that is kept. Raises `AuditError`; then nothing was signed, or
-        the next seal goes on.
+        `plans`: those that this process has read; they are never changed, and more are put there. Raises
+        `AuditError`; then nothing was signed, or the next seal goes on.
         """
         from contact_sanitizer.audit.seal import Sealer, begin_log  # noqa: PLC0415 - one function seals
 
@@ -82,8 +94,19 @@ class StackLog:
             # The checkpoint comes last: where it is, all that a log begins with is.
             self.objects.put(PUBLIC_KEY, signer.verifier.encode().encode() + b"\n", absent=True)
             begin_log(self.objects, signer, now)
-        sealer = Sealer(self.objects, signer, window=LATE, readers=READERS)
-        return sealer.seal(now, heartbeat=True, since=0 if far else None).size
+        sealer = Sealer(self.objects, signer, window=LATE, readers=READERS, plans=plans)
+        return sealer.seal(now, heartbeat=True).size
+
+    def look_back(self, now: int, size: int) -> int:
+        """One step through all that is kept, for segments that no seal has noticed; the log's size then."""
+        from contact_sanitizer.audit.lookback import LookBack  # noqa: PLC0415 - as above
+        from contact_sanitizer.audit.seal import Sealer  # noqa: PLC0415 - as above
+
+        late = LookBack(self.objects, LATE, LOOK_AGAIN, READERS).step(now, size)
+        if late is None:
+            return size
+        sealer = Sealer(self.objects, self.signer(), window=LATE, readers=READERS)
+        return sealer.seal_late(now, late).size
 
     def public_keys(self) -> str:
         """The verifier key of the log's checkpoints, as KMS knows it."""
