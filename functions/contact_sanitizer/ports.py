@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from contact_sanitizer.audit.beside import Kept
     from contact_sanitizer.audit.events import Action
     from contact_sanitizer.audit.events import Event as AuditEvent
     from contact_sanitizer.intake.raw import Source
@@ -341,6 +342,14 @@ class World(Protocol):
 
     def deliveries(self, out: str | None) -> DeliveryShelf:
         """Where deliveries go: to `out`, or to the world's own place."""
+        ...
+
+    def kept_lists(self) -> Iterator[Kept]:
+        """The lists of all tenants in the world's own place, to be compared with the log."""
+        ...
+
+    def kept_deliveries(self) -> Iterator[Kept]:
+        """What is kept of the deliveries of all tenants, likewise."""
         ...
 
     def close(self) -> None:

@@ -191,7 +191,8 @@ class _Verification:
         sealed = set().union(*(plan.names for plan in plans if plan.first < newest.size))
         waiting = sorted(there - sealed)
         for name in waiting:
-            self._read(name)
+            for entry in self._read(name):
+                self._published.take(entry)
         return waiting
 
     def _compare_segments(self, plan: Plan, there: set[str], tree: Tree) -> None:

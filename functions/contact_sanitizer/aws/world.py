@@ -21,6 +21,9 @@ from contact_sanitizer.policyshelf import PolicyShelf
 from contact_sanitizer.uploading import Uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contact_sanitizer.audit.beside import Kept
     from contact_sanitizer.aws.deadletters import SqsDeadLetters
     from contact_sanitizer.aws.keystore import KmsKeyStore
     from contact_sanitizer.aws.listshelf import S3ListShelf
@@ -92,6 +95,18 @@ class StackWorld:
 
         store = self.clients.s3, self.settings.clean, self.delivery_prefix, self.settings.data_key
         return S3Deliveries(*store, Path(out).absolute() if out else None)
+
+    def kept_lists(self) -> Iterator[Kept]:
+        """All tenants' lists."""
+        from contact_sanitizer.aws.kept import S3Kept  # noqa: PLC0415 - the command line's
+
+        return S3Kept(self.clients.s3, self.settings.clean).lists()
+
+    def kept_deliveries(self) -> Iterator[Kept]:
+        """All tenants' deliveries."""
+        from contact_sanitizer.aws.kept import S3Kept  # noqa: PLC0415 - the command line's
+
+        return S3Kept(self.clients.s3, self.settings.clean).deliveries()
 
     @property
     def delivery_prefix(self) -> str:
