@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contact_sanitizer.audit.beside import Kept
     from contact_sanitizer.audit.events import Action
     from contact_sanitizer.audit.events import Event as AuditEvent
+    from contact_sanitizer.audit.succession import Tell
     from contact_sanitizer.intake.raw import Source
     from contact_sanitizer.listid import ListId
     from contact_sanitizer.outputs.digesting import DigestingFile
@@ -202,6 +203,10 @@ class AuditLog(AuditWriter, Protocol):
 
     def public_keys(self) -> str:
         """The verifier keys of the log's checkpoints (C2SP signed-note), one a line."""
+        ...
+
+    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: Tell, to: str = "") -> str:
+        """Announce (by `tell`) that another key signs from now on, `to` or a new one; its verifier key."""
         ...
 
 

@@ -178,4 +178,9 @@ def audit_of(settings: StackSettings, clients: Clients) -> StackLog:
     objects = S3Objects(clients.s3, settings.audit, "log/", settings.data_key, audit_fault)
     # An origin names a log for good, as C2SP tlog-checkpoint asks.
     origin = f"contact-sanitizer/{settings.name}"
-    return StackLog(objects, lambda: KmsSigner(clients.kms, settings.seal_key, origin))
+    following = [arn.strip() for arn in settings.next_seal_keys.split(",") if arn.strip()]
+    return StackLog(
+        objects,
+        lambda: KmsSigner(clients.kms, settings.seal_key, origin),
+        lambda: [KmsSigner(clients.kms, arn, origin) for arn in following],
+    )

@@ -61,3 +61,23 @@ def public_key(context: click.Context) -> None:
     with open_workspace(context) as workspace:
         keys = workspace.world.audit.public_keys()
     emit(context, {"keys": keys.splitlines()}, lambda: click.echo(keys, nl=False))
+
+
+@audit.command("rotate-key")
+@click.option("--to", default="", metavar="ARN", help="In a stack: the key of KMS that is to follow.")
+@click.pass_context
+def rotate_key(context: click.Context, to: str) -> None:
+    """Have a new key sign the log from now on, as the log itself announces; the old one is let go of.
+
+    Whoever has the old public key can still verify everything: it leads to the new one. In a stack this
+    announces the key --to, and the seal hands over once the stack's NextSealKeyArns names it.
+    """
+    with open_workspace(context) as workspace:
+        key = workspace.rotate_log_key(to)
+
+    def say() -> None:
+        click.echo("The log will be" if to else "The log is", nl=False)
+        click.echo(" signed by another key. Hand this one to whoever verifies:")
+        click.echo(key)
+
+    emit(context, {"key": key, "handed_over": not to}, say)

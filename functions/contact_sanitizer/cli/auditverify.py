@@ -214,6 +214,7 @@ def _document(found: Found) -> dict[str, Any]:
         "from": rfc3339(log.since),
         "to": rfc3339(log.newest.time),
         "waiting": log.waiting,
+        "keys": [key.encode() for key in log.keys],
         **({"lists": {"compared": lists[0], "elsewhere": lists[1]}} if lists else {}),
         **(
             {
@@ -234,6 +235,9 @@ def _print(found: Found) -> None:
     log, newest, deliveries = found.log, found.log.newest, found.deliveries
     click.echo(f"Verified: {newest.size:,} events under {log.checkpoints:,} checkpoints of {newest.origin},")
     click.echo(f"from {rfc3339(log.since)} to {rfc3339(newest.time)}. Nothing was changed, removed or added.")
+    if len(log.keys) > 1:
+        click.echo(f"Its signing key changed {len(log.keys) - 1} times, each time as the log announced.")
+        click.echo(f"The present one is {log.keys[-1].encode()}")
     if log.waiting:
         click.echo(f"{log.waiting:,} events are not sealed yet.")
     if found.lists:
