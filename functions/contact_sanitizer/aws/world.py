@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from contact_sanitizer.aws.registry import DynamoRegistry
     from contact_sanitizer.ports import DeliveryShelf
     from contact_sanitizer.protection.keyring import Keyring
+    from contact_sanitizer.reconciling.trail import OpenFile
 
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_\-]{0,31}\Z")
 _LONG_NUMBER: Final = re.compile(r"\d{7}")
@@ -107,6 +108,23 @@ class StackWorld:
         from contact_sanitizer.aws.kept import S3Kept  # noqa: PLC0415 - the command line's
 
         return S3Kept(self.clients.s3, self.settings.clean).deliveries()
+
+    @property
+    def account(self) -> str:
+        """The stack's account."""
+        return self.settings.data_key.split(":")[4] if self.settings.data_key.count(":") > 4 else ""
+
+    def function_roles(self) -> frozenset[str]:
+        """The stack's own functions, as they would stand in audit events."""
+        from contact_sanitizer.aws.trailfiles import function_roles  # noqa: PLC0415 - the command line's
+
+        return function_roles(self.clients.cloudformation, self.settings.name, self.account)
+
+    def trail_files(self, bucket: str, prefix: str) -> Iterator[OpenFile]:
+        """The files of a trail that lies in a bucket."""
+        from contact_sanitizer.aws.trailfiles import S3Trail  # noqa: PLC0415 - the command line's
+
+        return S3Trail(self.clients.s3, bucket, prefix).files()
 
     @property
     def delivery_prefix(self) -> str:

@@ -15,6 +15,10 @@ _HERE = "contact_sanitizer.cli"
 _MEMBERS = {
     "show": (f"{_HERE}.auditshow:show", "Show what happened, oldest first."),
     "verify": (f"{_HERE}.auditverify:verify", "Verify that nothing was altered, removed or invented."),
+    "reconcile": (
+        f"{_HERE}.auditreconcile:reconcile_reads",
+        "Compare the reads that CloudTrail tells of with the log.",
+    ),
     "report": (
         f"{_HERE}.auditreport:report",
         "Sum up a period for a reviewer or regulator, as a page or in figures.",
