@@ -174,7 +174,7 @@ class FaultDesk:
     def sealed(self) -> int:
         """Seal the audit log and verify it as a stranger would; how many events it has."""
         log = self.desk.world.audit
-        size = log.seal(_START + 1_000_000)
+        size = log.seal(_START + 1_000_000, {})
         found = verify_log(log.objects, [log.signer().verifier])
         assert (found.newest.size, found.waiting) == (size, 0)
         return size

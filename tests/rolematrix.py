@@ -151,6 +151,7 @@ def _routes(*routes: str) -> set[str]:
 
 
 OUTPUTS: Final = {"cloudformation:DescribeStacks stack/${Stack}/*"}
+PARTS: Final = {"cloudformation:ListStackResources stack/${Stack}/*"}
 
 PEOPLE: Final[dict[str, set[str]]] = {
     "Uploader": _routes("POST/uploads", "GET/uploads/*", "GET/lists", "GET/lists/*", "GET/openapi.json")
@@ -178,7 +179,13 @@ PEOPLE: Final[dict[str, set[str]]] = {
         for action in ("GetObject", "GetObjectVersion", "GetObjectRetention")
     }
     | {"s3:ListBucket AuditBucket.Arn", "s3:ListBucketVersions AuditBucket.Arn"}
-    | {"s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json"}
+    | {
+        f"s3:{action} ${{CleanBucket.Arn}}/{place}"
+        for action in ("GetObject", "GetObjectVersion")
+        for place in ("lists/*", "deliveries/*/people")
+    }
+    | {"s3:ListBucket CleanBucket.Arn"}
+    | PARTS
     | {"dynamodb:GetItem CatalogueTable.Arn", "dynamodb:Query CatalogueTable.Arn"}
     | {"kms:GetPublicKey SealKey.Arn", "sqs:GetQueueAttributes DeadLetters"},
     "Operator": _routes("POST/consents", "POST/optouts")

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from contact_sanitizer.audit.beside import Kept
     from contact_sanitizer.audit.events import Action
     from contact_sanitizer.audit.events import Event as AuditEvent
+    from contact_sanitizer.audit.succession import Tell
     from contact_sanitizer.intake.raw import Source
     from contact_sanitizer.listid import ListId
     from contact_sanitizer.outputs.digesting import DigestingFile
@@ -203,6 +205,10 @@ class AuditLog(AuditWriter, Protocol):
         """The verifier keys of the log's checkpoints (C2SP signed-note), one a line."""
         ...
 
+    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: Tell, to: str = "") -> str:
+        """Announce (by `tell`) that another key signs from now on, `to` or a new one; its verifier key."""
+        ...
+
 
 class Announce(Protocol):
     """Writes an audit event; what it announces may happen once this has returned."""
@@ -341,6 +347,14 @@ class World(Protocol):
 
     def deliveries(self, out: str | None) -> DeliveryShelf:
         """Where deliveries go: to `out`, or to the world's own place."""
+        ...
+
+    def kept_lists(self) -> Iterator[Kept]:
+        """The lists of all tenants in the world's own place, to be compared with the log."""
+        ...
+
+    def kept_deliveries(self) -> Iterator[Kept]:
+        """What is kept of the deliveries of all tenants, likewise."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import getpass
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -298,6 +298,17 @@ class Workspace:
         self.record(Action.KEY_ROTATED, key_ids=(self.keyring.primary.id,))
         self.keyring = self.world.keys.rotate(self._moment(), self.randomness)
         return self.keyring
+
+    def rotate_log_key(self, to: str = "") -> str:
+        """Have another key sign the audit log, announced in the log; returns its verifier key.
+
+        `to`: in a stack the key's ARN. At home the old key is let go of when this returns.
+        """
+
+        def tell(digests: Mapping[str, str]) -> None:
+            self.record(Action.AUDIT_REKEYED, digests=digests)
+
+        return self.world.audit.rotate_key(self.clock(), self.randomness, tell, to)
 
     def sanitize(
         self,

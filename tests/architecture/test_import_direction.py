@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
-USE_CASES = {"job", "registering", "catalogue", "terms", "delivery", "tracing", "reporting"}
+USE_CASES = {"job", "registering", "catalogue", "terms", "delivery", "tracing", "reporting", "reconciling"}
 DOORS = {"access", "arrivals", "policyshelf", "receiving", "redriving", "uploading"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "delivery": FOUNDATION | {*STEPS, "audit", "ports", "catalogue", "terms", "job", "delivery"},
     "tracing": FOUNDATION | {*STEPS, "audit", "ports", "catalogue", "delivery", "registering", "tracing"},
     "reporting": FOUNDATION | {"audit", "ports", "outputs", "reporting"},
+    "reconciling": FOUNDATION | {"audit", "ports", "access", "reporting", "reconciling"},
     "announcing": FOUNDATION | {"audit", "ports"},
     "access": FOUNDATION | {"audit", "ports"},
     "policyshelf": FOUNDATION | {"ports"},
@@ -44,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue", "terms"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
     "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, *DOORS, "embedded", "aws"},
-    "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws", *DOORS},
+    "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws", "reconciling", *DOORS},
     # Functions that only hand out forms and states start without the engine, so without the workspace too.
     "handlers": FOUNDATION
     | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "announcing", "parts", "workspace", "aws", "handlers"},

@@ -281,7 +281,7 @@ def scene(faults: FaultDesk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     people = desk.workspace.desk("CN")
     # Found by nobody yet: who looks for recalls notes it.
     people.block(people.person(PHONES[1]), "tenant", SuppressionReason.OPTED_OUT)
-    desk.world.audit.seal(system_clock())
+    desk.world.audit.seal(system_clock(), {})
     return found
 
 

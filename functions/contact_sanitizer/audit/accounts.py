@@ -1,71 +1,195 @@
-"""What lies beside the log against what the log says: lists and their manifests."""
+"""What lies beside the log against what the log says: lists, their manifests, and deliveries."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from contact_sanitizer.audit.beside import FILE, PEOPLE, Kept, Open, lists_in
 from contact_sanitizer.errors import AuditError
-from contact_sanitizer.listid import parse_list_id
+from contact_sanitizer.protection.digests import note_digest
 
-_PUBLISHED: Final = b'"api":{"operation":"list.published"}'
+_ACTION: Final = re.compile(rb'"api":\{"operation":"(list|delivery)\.published"\}')
 _DIGESTS = re.compile(rb'"digests":(\{[^{}]*\})')
-_LIST = re.compile(rb'"list_id":"([0-9A-HJKMNP-TV-Z]{26})"')
+_ID: Final = {
+    b"list": re.compile(rb'"list_id":"([0-9A-HJKMNP-TV-Z]{26})"'),
+    b"delivery": re.compile(rb'"delivery_id":"([0-9A-HJKMNP-TV-Z]{26})"'),
+}
 _PIECE: Final = 1 << 20
 
 
 @dataclass
 class Published:
-    """The digests that events announced for each list, by list id."""
+    """The digests that events announced, by id.
+
+    A delivery that is made again on its day is announced again; encrypted, its file is another one each
+    time, and each of them is a delivery's file.
+    """
 
     lists: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    deliveries: dict[str, dict[str, set[str]]] = field(default_factory=dict)
 
     def take(self, entry: bytes) -> None:
-        """Take note of an entry, where it is one that announces a list."""
-        if _PUBLISHED not in entry:
+        """Take note of an entry, where it is one that announces a list or a delivery."""
+        action = _ACTION.search(entry)
+        if action is None:
             return
-        named, digests = _LIST.search(entry), _DIGESTS.search(entry)
-        if named and digests:
-            self.lists[named.group(1).decode()] = json.loads(digests.group(1))
+        named, digests = _ID[action.group(1)].search(entry), _DIGESTS.search(entry)
+        if not named or not digests:
+            return
+        name, stated = named.group(1).decode(), json.loads(digests.group(1))
+        if action.group(1) == b"list":
+            # Told again by another attempt it is the same event: a later one that differs changes nothing.
+            self.lists.setdefault(name, stated)
+            return
+        for word, digest in stated.items():
+            self.deliveries.setdefault(name, {}).setdefault(word, set()).add(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A delivery as the catalogue tells of it: the digests of its file and of the note of its people."""
+
+    name: str
+    file: str
+    people: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Deliveries that agree with their events, and those of which that cannot be said.
+
+    `elsewhere`: announced and not here, as a file that went to its sender, or expired. `unproven`: the file
+    is here, but its digest was not announced, for it would give bare numbers away, or may not be read by us.
+    `unfinished`: a note of people of a delivery that was never announced: nobody got it.
+    """
+
+    agreed: int
+    elsewhere: int
+    unproven: int = 0
+    unfinished: int = 0
 
 
 def compare_lists(published: Published, folder: Path) -> tuple[int, int]:
-    """Compare every list in `folder` with its event: (lists that agree, announced lists that are not here).
+    """Compare every list in `folder` with its event; see `compare_kept_lists`."""
+    return compare_kept_lists(published, lists_in(folder))
+
+
+def compare_kept_lists(published: Published, kept: Iterable[Kept]) -> tuple[int, int]:
+    """Compare lists with their events: (lists that agree, announced lists that are not here).
 
     `AuditError`: `list_unannounced` for a list without an event, `list_altered` where a manifest or a file is
     not the one that was announced.
     """
-    found = sorted(path for path in folder.iterdir() if parse_list_id(path.name)) if folder.is_dir() else []
-    for path in found:
-        digests = published.lists.get(path.name)
+    found = 0
+    for one in kept:
+        digests = published.lists.get(one.name)
         if digests is None:
-            raise AuditError("list_unannounced", f"list {path.name} was published without an audit event")
-        _compare(path, digests)
-    return len(found), len(published.lists) - len(found)
+            raise AuditError("list_unannounced", f"list {one.name} was published without an audit event")
+        _compare_list(one, digests)
+        found += 1
+    return found, len(published.lists) - found
 
 
-def _compare(place: Path, digests: Mapping[str, Any]) -> None:
-    if _digest(place / "manifest.json") != digests.get("manifest"):
+def _compare_list(kept: Kept, digests: Mapping[str, Any]) -> None:
+    if "manifest" not in kept.files or _digest(kept.files["manifest"]) != digests.get("manifest"):
         raise AuditError(
-            "list_altered", f"the manifest of list {place.name} is not the one that was announced"
+            "list_altered", f"the manifest of list {kept.name} is not the one that was announced"
         )
-    files = {path.name.partition(".")[0]: path for path in place.iterdir() if not path.name.startswith(".")}
-    for word in sorted(files.keys() | digests.keys()):
-        if word not in files or _digest(files[word]) != digests.get(word):
-            raise AuditError("list_altered", f"a file of list {place.name} is not the one that was announced")
+    for word in sorted(kept.files.keys() | digests.keys()):
+        if word not in kept.files or _digest(kept.files[word]) != digests.get(word):
+            raise AuditError("list_altered", f"a file of list {kept.name} is not the one that was announced")
 
 
-def _digest(path: Path) -> str:
-    digest = sha256()
+def compare_deliveries(
+    published: Published, kept: Iterable[Kept], recorded: Iterable[Recorded] = ()
+) -> Compared:
+    """Compare deliveries, and what the catalogue records of them, with their events.
+
+    `AuditError`: `delivery_unannounced` for one that was handed out without an event, `delivery_altered`
+    where its file, its note or its record is not what was announced.
+    """
+    comparison = _Deliveries(published)
+    for record in recorded:
+        comparison.take_record(record)
+    for one in kept:
+        comparison.take(one)
+    elsewhere = len(published.deliveries.keys() - comparison.here)
+    return Compared(len(comparison.agreed), elsewhere, comparison.unproven, comparison.unfinished)
+
+
+class _Deliveries:
+    """One comparison. `here`: of which a file lies there, as told apart by name or by digest."""
+
+    def __init__(self, published: Published) -> None:
+        self.here: set[str] = set()
+        self.agreed: set[str] = set()
+        self.unproven = self.unfinished = 0
+        self._announced = published.deliveries
+        self._by_file = {
+            digest: name for name, digests in self._announced.items() for digest in digests.get(FILE, ())
+        }
+
+    def take_record(self, record: Recorded) -> None:
+        announced = self._announced.get(record.name)
+        if announced is None:
+            raise _unannounced(record.name)
+        for word, digest in ((FILE, record.file), (PEOPLE, record.people)):
+            if digest not in announced.get(word, {digest}):
+                raise _altered(record.name, "the record")
+        # Bare numbers are announced without their file's digest; then the record's is the best there is.
+        self._by_file.setdefault(record.file, record.name)
+
+    def take(self, kept: Kept) -> None:
+        name = kept.name or self._by_file.get(_digest(kept.files[FILE]), "")
+        announced = self._announced.get(name)
+        if announced is None:
+            if FILE in kept.files:
+                raise _unannounced(name)
+            self.unfinished += bool(kept.files)
+            return
+        self.here.add(name)
+        agreed = [self._fits(name, word, opened, announced) for word, opened in kept.files.items()]
+        self.unproven += agreed.count(False)
+        if agreed and all(agreed):
+            self.agreed.add(name)
+
+    def _fits(self, name: str, word: str, opened: Open, announced: Mapping[str, set[str]]) -> bool:
+        """Whether a file is shown to be the announced one; False where nothing says so or otherwise."""
+        if word not in announced:
+            return False
+        try:
+            digest = _digest(opened, note_digest if word == PEOPLE else sha256)
+        except AuditError as error:
+            if error.code != "kept_denied":
+                raise
+            return False
+        if digest not in announced[word]:
+            raise _altered(name, "the file" if word == FILE else "the note of the people")
+        return True
+
+
+def _unannounced(name: str) -> AuditError:
+    said = f"delivery {name} was made without an audit event"
+    return AuditError("delivery_unannounced", said if name else "a file there is none that was announced")
+
+
+def _altered(name: str, what: str) -> AuditError:
+    return AuditError("delivery_altered", f"{what} of delivery {name} is not what was announced")
+
+
+def _digest(opened: Open, make: Callable[[], Any] = sha256) -> str:
+    """The digest of a file's bytes; empty where it cannot be read here, so that it fits nothing."""
+    digest = make()
     try:
-        with path.open("rb") as file:
+        with opened() as file:
             while piece := file.read(_PIECE):
                 digest.update(piece)
     except OSError:
         return ""
-    return digest.hexdigest()
+    return str(digest.hexdigest())

@@ -53,6 +53,7 @@ class Action(StrEnum):
     AUDIT_VERIFIED = "audit.verified"
     AUDIT_REPORTED = "audit.reported"
     AUDIT_RECONCILED = "audit.reconciled"
+    AUDIT_REKEYED = "audit.rekeyed"
 
 
 class Outcome(StrEnum):
@@ -138,5 +139,6 @@ MEANING: Final = MappingProxyType(
         Action.AUDIT_VERIFIED: _called(2),
         Action.AUDIT_REPORTED: _called(2),
         Action.AUDIT_RECONCILED: _called(2),
+        Action.AUDIT_REKEYED: _managed(3, "key"),
     }
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contact_sanitizer.audit.checkpoint import Checkpoint, open_checkpoint
 from contact_sanitizer.audit.merkle import EMPTY_ROOT
 from contact_sanitizer.audit.notes import Verifier
+from contact_sanitizer.audit.succession import Succession
 from contact_sanitizer.audit.tiles import CHECKPOINT, kept_checkpoint_key, parse_kept_checkpoint
 from contact_sanitizer.errors import AuditError
 
@@ -15,29 +17,43 @@ if TYPE_CHECKING:  # see audit.tree
     from contact_sanitizer.ports import Objects
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All kept checkpoints in order; the keys that signed them, in theirs; those in which the key changed."""
+
+    checkpoints: list[Checkpoint]
+    keys: tuple[Verifier, ...]
+    handovers: tuple[Checkpoint, ...]
+
+
 def read_chain(
     objects: Objects, keys: Iterable[str], verifiers: Sequence[Verifier], advance: Callable[[int], None]
-) -> list[Checkpoint]:
-    """All kept checkpoints in order, of which the last one is the log's.
+) -> Chain:
+    """All kept checkpoints, of which the last one is the log's.
 
     `AuditError` names the first that does not fit: `checkpoint_missing`, `checkpoint_malformed`,
-    `checkpoint_unsigned`, `checkpoint_disordered`, `checkpoint_behind`. Whether the roots are those of the
-    entries is not looked at here.
+    `checkpoint_unsigned`, `checkpoint_disordered`, `checkpoint_behind`, `key_unannounced`. Whether the roots
+    are those of the entries is not looked at here.
     """
     numbers = sorted(number for key in keys if (number := parse_kept_checkpoint(key)) is not None)
     missing = next((at for at, number in enumerate(numbers) if at != number), None)
     if missing is not None or not numbers:
         raise AuditError("checkpoint_missing", f"checkpoint {missing or 0} is not among those that were kept")
     chain: list[Checkpoint] = []
+    succession = Succession(verifiers, lambda: (_note(objects, n) for n in numbers))
     note = b""
     for number in numbers:
-        note = objects.get(kept_checkpoint_key(number)) or b""
-        found = opened(note, verifiers, f"checkpoint {number}")
+        note = _note(objects, number)
+        found = succession.open(note, f"checkpoint {number}")
         _require_follows(chain[-1] if chain else None, found, number)
         chain.append(found)
         advance(1)
-    _require_newest(objects.get(CHECKPOINT), note, chain[-1], verifiers)
-    return chain
+    _require_newest(objects.get(CHECKPOINT), note, chain[-1], succession.keys)
+    return Chain(chain, tuple(succession.keys), tuple(succession.handovers))
+
+
+def _note(objects: Objects, number: int) -> bytes:
+    return objects.get(kept_checkpoint_key(number)) or b""
 
 
 def opened(note: bytes, verifiers: Sequence[Verifier], name: str) -> Checkpoint:
@@ -56,6 +72,7 @@ def _require_follows(last: Checkpoint | None, found: Checkpoint, number: int) ->
     else:
         fits = found.number == last.number + 1 and found.size >= last.size and found.time >= last.time
         fits = fits and (found.size > last.size or found.root == last.root)
+        fits = fits and (not found.keys[1] or found.size == last.size)
     if not fits:
         raise AuditError(
             "checkpoint_disordered",

@@ -108,11 +108,16 @@ def _from_base64(text: str) -> bytes:
     return data if b64encode(data).decode() == text else b""
 
 
-def sign_note(text: str, signer: Signer) -> bytes:
-    """The note of a text, which ends with a newline."""
+def sign_note(text: str, *signers: Signer) -> bytes:
+    """The note of a text, which ends with a newline, with a signature line of each signer."""
+    lines = [_signature(text, signer) for signer in signers]
+    return f"{text}\n{''.join(lines)}".encode()
+
+
+def _signature(text: str, signer: Signer) -> str:
     verifier = signer.verifier
     signature = b64encode(verifier.key_id + signer.sign(text.encode())).decode()
-    return f"{text}\n\u2014 {verifier.name} {signature}\n".encode()
+    return f"\u2014 {verifier.name} {signature}\n"
 
 
 def open_note(note: bytes, verifiers: Sequence[Verifier]) -> str:
@@ -131,6 +136,11 @@ def open_note(note: bytes, verifiers: Sequence[Verifier]) -> str:
     if not signed:
         raise AuditError("note_unsigned", "no known key has signed it")
     return text
+
+
+def text_of(note: bytes) -> str:
+    """The text of a note, whoever signed it: nothing may rest on it. `AuditError`: `note_malformed`."""
+    return _parts(note)[0]
 
 
 def _parts(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:

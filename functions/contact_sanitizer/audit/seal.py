@@ -26,6 +26,7 @@ from contact_sanitizer.audit.lookback import Late
 from contact_sanitizer.audit.merkle import EMPTY_ROOT
 from contact_sanitizer.audit.notes import Signer, Verifier
 from contact_sanitizer.audit.plans import LARGEST_PLAN, PLANS, Plan, parse_plan, parse_plan_key, plan_key
+from contact_sanitizer.audit.succession import is_signed_by
 from contact_sanitizer.audit.tiles import (
     CHECKPOINT,
     WIDTH,
@@ -147,6 +148,8 @@ class Sealer:
         while following := self.objects.get(kept_checkpoint_key(number + 1)):
             note, number = following, number + 1
             newest = self._following(note, newest)
+        if not is_signed_by(note, self.signer.verifier) or newest.keys[0] == self.signer.verifier.encode():
+            raise AuditError("key_retired", "the audit log is signed by another key by now")
         if newest is not told:
             self.objects.put(CHECKPOINT, note, absent=False)
         return newest

@@ -9,18 +9,19 @@ that the verifier kept from another time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.accounts import Published
-from contact_sanitizer.audit.chain import opened, read_chain
+from contact_sanitizer.audit.chain import Chain, opened, read_chain
 from contact_sanitizer.audit.checkpoint import Checkpoint
 from contact_sanitizer.audit.notes import Verifier
 from contact_sanitizer.audit.plans import Plan, parse_plan, parse_plan_key, plan_key
 from contact_sanitizer.audit.recompute import Recomputation
+from contact_sanitizer.audit.succession import announced_keys, announces
 from contact_sanitizer.audit.tree import Tree
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.listid import ListId, moment_of
@@ -61,7 +62,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found of a log in which everything fits."""
+    """What was found of a log in which everything fits. `keys`: those that signed it, in their order."""
 
     newest: Checkpoint
     since: int
@@ -69,6 +70,7 @@ class Verified:
     waiting: int
     gaps: tuple[Gap, ...]
     published: Published
+    keys: tuple[Verifier, ...] = ()
 
 
 def no_progress(_done: int, _of: int) -> None:
@@ -102,16 +104,18 @@ class _Verification:
     watch: Watch
     _seen: set[bytes] = field(default_factory=set)
     _published: Published = field(default_factory=Published)
+    _rekeyed: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
     _done: int = 0
     _all: int = 0
 
     def run(self) -> Verified:
         keys = list(self.objects.keys())
         self._all = sum(key.startswith("checkpoints/") for key in keys)
-        chain = read_chain(self.objects, keys, self.verifiers, self._advance)
+        read = read_chain(self.objects, keys, self.verifiers, self._advance)
+        chain = read.checkpoints
         self._all += chain[-1].size
         plans = self._plans(keys)
-        walk = Recomputation(self.objects, self._with_known(chain), keys)
+        walk = Recomputation(self.objects, self._with_known(read), keys)
         names = _expected_names(plans, chain[-1].size)
         due = next(names, None)
         times = _SealTimes(chain)
@@ -124,11 +128,12 @@ class _Verification:
                     if due[1].encode() != uid:
                         raise AuditError("seal_altered", f"the plan of event {due[0]} names another event")
                     due = next(names, None)
+        self._require_announced(read.handovers)
         waiting = self._segments(keys, plans, chain[-1])
         self._require_nothing_beyond(walk.beyond(), plans, chain[-1])
-        return Verified(
-            chain[-1], chain[0].time, len(chain), len(waiting), self._gaps(chain, waiting), self._published
-        )
+        gaps = self._gaps(chain, waiting)
+        numbers = chain[-1], chain[0].time, len(chain), len(waiting)
+        return Verified(*numbers, gaps, self._published, read.keys)
 
     def _advance(self, done: int) -> None:
         self._done += done
@@ -144,11 +149,12 @@ class _Verification:
             plans.append(plan)
         return plans
 
-    def _with_known(self, chain: list[Checkpoint]) -> list[Checkpoint]:
+    def _with_known(self, read: Chain) -> list[Checkpoint]:
         """The chain, and in it the checkpoint that the verifier brought."""
+        chain = read.checkpoints
         if self.expected.known is None:
             return chain
-        known = opened(self.expected.known, self.verifiers, "the checkpoint that you kept")
+        known = opened(self.expected.known, read.keys, "the checkpoint that you kept")
         if known.size > chain[-1].size or known.number > chain[-1].number:
             raise AuditError("checkpoint_behind", "the log is older than the checkpoint that you kept")
         if chain[known.number] != known:
@@ -175,7 +181,19 @@ class _Verification:
         if found[1] > times.of(index) + TOLERANCE:
             raise AuditError("event_misdated", f"event {index} is dated later than its seal")
         self._published.take(entry)
+        if digests := announced_keys(entry):
+            self._rekeyed.append((index, digests))
         return found[0]
+
+    def _require_announced(self, handovers: Sequence[Checkpoint]) -> None:
+        """Refuse a new key of which no event tells that was sealed before it."""
+        for checkpoint in handovers:
+            told = [digests for index, digests in self._rekeyed if index < checkpoint.size]
+            if not any(announces(digests, checkpoint) for digests in told):
+                raise AuditError(
+                    "key_unannounced",
+                    f"checkpoint {checkpoint.number} hands the log over to a key that no event announces",
+                )
 
     def _segments(self, keys: Sequence[str], plans: list[Plan], newest: Checkpoint) -> list[str]:
         """The names of the segments that wait for the seal, after those that were kept were compared."""
@@ -191,7 +209,8 @@ class _Verification:
         sealed = set().union(*(plan.names for plan in plans if plan.first < newest.size))
         waiting = sorted(there - sealed)
         for name in waiting:
-            self._read(name)
+            for entry in self._read(name):
+                self._published.take(entry)
         return waiting
 
     def _compare_segments(self, plan: Plan, there: set[str], tree: Tree) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from contact_sanitizer.audit.notes import Verifier
     from contact_sanitizer.audit.plans import Plan
+    from contact_sanitizer.audit.succession import Tell
 
 #: How far back a seal looks for segments of writers that were slow or whose clock was.
 LATE: Final = 6 * 3_600_000
@@ -67,6 +68,8 @@ class StackLog:
 
     objects: Objects
     signer: Callable[[], KmsSigner]
+    heirs: Callable[[], Sequence[KmsSigner]] = tuple
+    """The keys that follow it, each after the one before, some of them perhaps since long."""
 
     def append(self, event: Event) -> None:
         """Keep the event for good, or raise `AuditError`.
@@ -88,14 +91,20 @@ class StackLog:
         `AuditError`; then nothing was signed, or the next seal goes on.
         """
         from contact_sanitizer.audit.seal import Sealer, begin_log  # noqa: PLC0415 - one function seals
+        from contact_sanitizer.audit.succession import hand_over  # noqa: PLC0415 - as above
 
-        signer = self.signer()
         if self.objects.get(CHECKPOINT) is None:
             # The checkpoint comes last: where it is, all that a log begins with is.
-            self.objects.put(PUBLIC_KEY, signer.verifier.encode().encode() + b"\n", absent=True)
-            begin_log(self.objects, signer, now)
+            first = self.signer()
+            self.objects.put(PUBLIC_KEY, first.verifier.encode().encode() + b"\n", absent=True)
+            begin_log(self.objects, first, now)
+        signer, heir = self._turn()
         sealer = Sealer(self.objects, signer, window=LATE, readers=READERS, plans=plans)
-        return sealer.seal(now, heartbeat=True).size
+        newest = sealer.seal(now, heartbeat=True)
+        if heir:
+            # Until its event is sealed this says so each minute, and the old key goes on.
+            newest = hand_over(self.objects, signer, heir, newest, now)
+        return newest.size
 
     def look_back(self, now: int, size: int) -> int:
         """One step through all that is kept, for segments that no seal has noticed; the log's size then."""
@@ -105,12 +114,44 @@ class StackLog:
         late = LookBack(self.objects, LATE, LOOK_AGAIN, READERS).step(now, size)
         if late is None:
             return size
-        sealer = Sealer(self.objects, self.signer(), window=LATE, readers=READERS)
+        sealer = Sealer(self.objects, self._turn()[0], window=LATE, readers=READERS)
         return sealer.seal_late(now, late).size
 
+    def _turn(self) -> tuple[KmsSigner, KmsSigner | None]:
+        """Whose turn it is to sign, and who is to follow. Keys that were let go are not asked for."""
+        from contact_sanitizer.audit.succession import is_signed_by, newest_note  # noqa: PLC0415 - as above
+
+        heirs = self.heirs()
+        following = None
+        if heirs:
+            note = newest_note(self.objects)
+            for heir in reversed(heirs):
+                if is_signed_by(note, heir.verifier):
+                    return heir, following
+                following = heir
+        return self.signer(), following
+
+    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: Tell, to: str = "") -> str:  # noqa: ARG002 - KMS makes keys
+        """Announce that the key `to` (an ARN of KMS) follows; returns its verifier key.
+
+        The seal function hands the log over to it once the stack names it as the next one.
+        """
+        from contact_sanitizer.audit.succession import key_digests  # noqa: PLC0415 - as above
+
+        present, _ = self._turn()
+        following = KmsSigner(present.kms, to, present.origin)
+        if not to or following.verifier == present.verifier:
+            raise AuditError("key_unfit", "say which key of KMS is to follow: --to ARN")
+        from contact_sanitizer.protection.signatures import is_p256_key  # noqa: PLC0415 - as above
+
+        if not is_p256_key(following.verifier.material):
+            raise AuditError("key_unfit", "the new key is none to sign with: it has to be of ECC_NIST_P256")
+        tell(key_digests(present.verifier, following.verifier))
+        return following.verifier.encode()
+
     def public_keys(self) -> str:
-        """The verifier key of the log's checkpoints, as KMS knows it."""
-        return self.signer().verifier.encode() + "\n"
+        """The verifier key that signs now, as KMS knows it; the log leads from it to those before it."""
+        return self._turn()[0].verifier.encode() + "\n"
 
 
 def _unsealed(fault: Fault) -> AuditError:

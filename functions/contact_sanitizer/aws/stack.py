@@ -27,6 +27,7 @@ _OUTPUTS: Final = {
     "data_key": "DataKeyArn",
     "keyring_key": "KeyringKeyArn",
     "seal_key": "SealKeyArn",
+    "next_seal_keys": "NextSealKeyArns",
     "api_url": "ApiUrl",
     "sanitize_queue": "SanitizeQueueUrl",
     "sanitize_dead_letters": "SanitizeDeadLetterUrl",
@@ -42,6 +43,7 @@ _VARIABLES: Final = {
     "data_key": "CS_DATA_KEY",
     "keyring_key": "CS_KEYRING_KEY",
     "seal_key": "CS_SEAL_KEY",
+    "next_seal_keys": "CS_NEXT_SEAL_KEYS",
     "sanitize_queue": "CS_SANITIZE_QUEUE",
 }
 
@@ -64,6 +66,7 @@ class StackSettings:
     data_key: str = ""
     keyring_key: str = ""
     seal_key: str = ""
+    next_seal_keys: str = ""
     api_url: str = ""
     sanitize_queue: str = ""
     sanitize_dead_letters: str = ""

@@ -21,12 +21,16 @@ from contact_sanitizer.policyshelf import PolicyShelf
 from contact_sanitizer.uploading import Uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contact_sanitizer.audit.beside import Kept
     from contact_sanitizer.aws.deadletters import SqsDeadLetters
     from contact_sanitizer.aws.keystore import KmsKeyStore
     from contact_sanitizer.aws.listshelf import S3ListShelf
     from contact_sanitizer.aws.registry import DynamoRegistry
     from contact_sanitizer.ports import DeliveryShelf
     from contact_sanitizer.protection.keyring import Keyring
+    from contact_sanitizer.reconciling.trail import OpenFile
 
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_\-]{0,31}\Z")
 _LONG_NUMBER: Final = re.compile(r"\d{7}")
@@ -92,6 +96,35 @@ class StackWorld:
 
         store = self.clients.s3, self.settings.clean, self.delivery_prefix, self.settings.data_key
         return S3Deliveries(*store, Path(out).absolute() if out else None)
+
+    def kept_lists(self) -> Iterator[Kept]:
+        """All tenants' lists."""
+        from contact_sanitizer.aws.kept import S3Kept  # noqa: PLC0415 - the command line's
+
+        return S3Kept(self.clients.s3, self.settings.clean).lists()
+
+    def kept_deliveries(self) -> Iterator[Kept]:
+        """All tenants' deliveries."""
+        from contact_sanitizer.aws.kept import S3Kept  # noqa: PLC0415 - the command line's
+
+        return S3Kept(self.clients.s3, self.settings.clean).deliveries()
+
+    @property
+    def account(self) -> str:
+        """The stack's account."""
+        return self.settings.data_key.split(":")[4] if self.settings.data_key.count(":") > 4 else ""
+
+    def function_roles(self) -> frozenset[str]:
+        """The stack's own functions, as they would stand in audit events."""
+        from contact_sanitizer.aws.trailfiles import function_roles  # noqa: PLC0415 - the command line's
+
+        return function_roles(self.clients.cloudformation, self.settings.name, self.account)
+
+    def trail_files(self, bucket: str, prefix: str) -> Iterator[OpenFile]:
+        """The files of a trail that lies in a bucket."""
+        from contact_sanitizer.aws.trailfiles import S3Trail  # noqa: PLC0415 - the command line's
+
+        return S3Trail(self.clients.s3, bucket, prefix).files()
 
     @property
     def delivery_prefix(self) -> str:
@@ -163,4 +196,9 @@ def audit_of(settings: StackSettings, clients: Clients) -> StackLog:
     objects = S3Objects(clients.s3, settings.audit, "log/", settings.data_key, audit_fault)
     # An origin names a log for good, as C2SP tlog-checkpoint asks.
     origin = f"contact-sanitizer/{settings.name}"
-    return StackLog(objects, lambda: KmsSigner(clients.kms, settings.seal_key, origin))
+    following = [arn.strip() for arn in settings.next_seal_keys.split(",") if arn.strip()]
+    return StackLog(
+        objects,
+        lambda: KmsSigner(clients.kms, settings.seal_key, origin),
+        lambda: [KmsSigner(clients.kms, arn, origin) for arn in following],
+    )

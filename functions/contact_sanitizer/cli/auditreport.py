@@ -13,7 +13,7 @@ import click
 from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.audit.notes import Verifier, parse_verifiers
 from contact_sanitizer.audit.verify import Expectations
-from contact_sanitizer.cli.audit import PATH, content_of, keys_in, progress_bar
+from contact_sanitizer.cli.auditfiles import PATH, content_of, keys_in, progress_bar
 from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import MOMENT

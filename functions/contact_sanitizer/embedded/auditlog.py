@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.events import Event
@@ -17,6 +18,10 @@ from contact_sanitizer.embedded.home import Home, sync_folder
 from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.listid import sortable_id
+
+if TYPE_CHECKING:
+    from contact_sanitizer.audit.seal import Sealer
+    from contact_sanitizer.audit.succession import Tell
 
 _LOCK = "audit.lock"
 _SEED_BYTES = 32
@@ -55,13 +60,10 @@ class HomeLog:
         if not heartbeat and next(segments.waiting(self.objects), None) is None:
             return
         # Most commands that only look have nothing to seal, and need no cryptography to find that out.
-        from contact_sanitizer.audit.seal import Sealer  # noqa: PLC0415 - as said above
-        from contact_sanitizer.embedded.auditkey import read_signer  # noqa: PLC0415 - as above
-
         try:
             with _locked(self.home.root):
                 self.objects.sweep()
-                Sealer(self.objects, read_signer(self.home.audit_key)).seal(now, heartbeat=heartbeat)
+                self._sealer().seal(now, heartbeat=heartbeat)
         except OSError:
             raise AuditError("audit_unsealed", "the audit log could not be sealed") from None
         except AuditError as error:
@@ -72,8 +74,53 @@ class HomeLog:
             )
             raise AuditError("audit_unsealed", message) from None
 
+    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: Tell, to: str = "") -> str:
+        """Hand the log over to a new key, and let go of the old one; returns the new verifier key.
+
+        `tell` writes the event that announces it. Whatever cuts it off, the same call again goes on, and
+        seals in between know which key signs. Raises `AuditError`; then the old key signs on.
+        """
+        from contact_sanitizer.audit.succession import hand_over, key_digests  # noqa: PLC0415 - as above
+        from contact_sanitizer.embedded.auditkey import read_signer, write_signer  # noqa: PLC0415 - as above
+
+        if to:
+            raise AuditError("key_unfit", "a home makes its own new key")
+        try:
+            with _locked(self.home.root):
+                self.objects.sweep()
+                sealer = self._sealer()
+                place, origin = self.home.next_audit_key, sealer.signer.verifier.name
+                made = place.exists()
+                heir = read_signer(place) if made else write_signer(place, origin, randomness(_SEED_BYTES))
+                tell(key_digests(sealer.signer.verifier, heir.verifier))
+                newest = sealer.seal(now)
+                hand_over(self.objects, sealer.signer, heir, newest, now)
+                self._settle()
+        except OSError:
+            raise AuditError("audit_unsealed", "the audit log could not be handed over") from None
+        return heir.verifier.encode()
+
+    def _sealer(self) -> Sealer:
+        """Seals with the key whose turn it is; nobody else may seal meanwhile."""
+        from contact_sanitizer.audit.seal import Sealer  # noqa: PLC0415 - as said above
+        from contact_sanitizer.audit.succession import known_keys  # noqa: PLC0415 - as above
+        from contact_sanitizer.embedded.auditkey import read_signer  # noqa: PLC0415 - as above
+
+        self._settle()
+        return Sealer(self.objects, read_signer(self.home.audit_key), known_keys(self.objects))
+
+    def _settle(self) -> None:
+        """Where the log was handed over to the new key, put it in the old one's place."""
+        from contact_sanitizer.audit.succession import is_signed_by, newest_note  # noqa: PLC0415 - as above
+        from contact_sanitizer.embedded.auditkey import read_signer  # noqa: PLC0415 - as above
+
+        place = self.home.next_audit_key
+        if place.exists() and is_signed_by(newest_note(self.objects), read_signer(place).verifier):
+            place.replace(self.home.audit_key)
+            sync_folder(self.home.root)
+
     def public_keys(self) -> str:
-        """The verifier keys that the log's checkpoints are signed with, one a line."""
+        """The verifier key that signs now; the log leads from it to those before it."""
         from contact_sanitizer.embedded.auditkey import read_signer  # noqa: PLC0415 - as above
 
         return read_signer(self.home.audit_key).verifier.encode() + "\n"

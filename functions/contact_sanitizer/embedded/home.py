@@ -5,6 +5,7 @@
     HOME/home.json                       format
     HOME/audit/                          the audit log, one for all tenants
     HOME/audit-key.json                  the key that signs it, mode 0600
+    HOME/audit-key-next.json             the key that is about to follow it, while it is changed
     HOME/lists/LIST_ID/                  the lists, unless they are asked for elsewhere
     HOME/tenants/NAME/keys.json          the keyring, mode 0600
     HOME/tenants/NAME/registry.sqlite    consents and suppressions
@@ -84,6 +85,11 @@ class Home:
     def audit_key(self) -> Path:
         """The key that signs the audit log."""
         return self.root / "audit-key.json"
+
+    @property
+    def next_audit_key(self) -> Path:
+        """The key that follows it, until the log is handed over to it."""
+        return self.root / "audit-key-next.json"
 
     @property
     def tenants(self) -> Path:

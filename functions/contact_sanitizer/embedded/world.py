@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from contact_sanitizer.audit.beside import Kept, deliveries_in, lists_in
 from contact_sanitizer.embedded.auditlog import HomeLog, make_log
 from contact_sanitizer.embedded.deliveryfolder import DeliveryFolder
 from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, open_home
@@ -67,6 +68,16 @@ class HomeWorld:
     def deliveries(self, out: str | None) -> DeliveryFolder:
         """Deliveries to the file `out`; without one only what was delivered before can be looked at."""
         return DeliveryFolder(self.places.deliveries, Path(out).absolute() if out else None)
+
+    def kept_lists(self) -> Iterator[Kept]:
+        """The lists in the home's own folder, of all tenants."""
+        return lists_in(self.home.lists)
+
+    def kept_deliveries(self) -> Iterator[Kept]:
+        """The notes of deliveries, of all tenants: no delivered file is kept at home."""
+        for tenant in sorted(self.home.tenants.iterdir()):
+            if not tenant.name.startswith("."):
+                yield from deliveries_in(TenantFolder(tenant).deliveries)
 
     @property
     def has_tenant(self) -> bool:

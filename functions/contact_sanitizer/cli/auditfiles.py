@@ -1,0 +1,76 @@
+"""What the commands of `audit` read and write: keys, checkpoints, proofs, and how far a long work is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from contact_sanitizer.audit.notes import Verifier, parse_verifiers
+from contact_sanitizer.audit.verify import Progress, no_progress
+from contact_sanitizer.errors import AuditError, OutputError
+
+PATH: Final = click.Path(path_type=Path)
+FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
+SHOW_AFTER_SECONDS: Final = 1.0
+LARGEST_FILE: Final = 1 << 20
+
+
+def keys_in(path: Path) -> list[Verifier]:
+    """The verifier keys in a file; `AuditError` (`public_key_invalid`) where it holds none."""
+    data = content_of(path, "public_key_invalid", "the public key cannot be read")
+    try:
+        return parse_verifiers(data.decode("ascii"))
+    except UnicodeDecodeError:
+        raise AuditError(
+            "public_key_invalid", "the public key is no verifier key: NAME+KEYID+BASE64"
+        ) from None
+
+
+def content_of(path: Path, code: str, message: str) -> bytes:
+    """A small file's bytes; `AuditError` of that code where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE)
+    except (OSError, ValueError):
+        raise AuditError(code, message) from None
+
+
+def write_out(place: Path, data: bytes) -> None:
+    """Write a result where it is asked for; `OutputError` (`out_unwritable`) where that fails."""
+    try:
+        place.write_bytes(data)
+    except (OSError, ValueError):
+        raise OutputError("out_unwritable", "the result cannot be written there") from None
+
+
+@contextmanager
+def progress_bar(title: str = "verifying") -> Iterator[Progress]:
+    """A bar on a terminal's standard error, shown once the work takes over a second; else nothing."""
+    if not sys.stderr.isatty():
+        yield no_progress
+        return
+    from time import monotonic  # noqa: PLC0415 - only for a terminal
+
+    from rich.console import Console  # noqa: PLC0415 - only for a terminal
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(title, *columns, console=Console(stderr=True), transient=True)
+    task, started, shown = bar.add_task(title), monotonic(), False
+
+    def tell(done: int, whole: int) -> None:
+        nonlocal shown
+        bar.update(task, completed=done, total=whole)
+        if not shown and monotonic() - started > SHOW_AFTER_SECONDS:
+            bar.start()
+            shown = True
+
+    try:
+        yield tell
+    finally:
+        bar.stop()

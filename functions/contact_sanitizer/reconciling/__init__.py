@@ -1,0 +1,1 @@
+"""The reads that a store's own trail tells of, against what our log announced."""
