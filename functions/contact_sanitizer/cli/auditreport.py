@@ -231,6 +231,6 @@ def _print(document: dict[str, Any], page: Path | None) -> None:
     asks = list(asks_of(document))
     click.echo("\nTo look at:" if asks else "\nNothing asks for a look.")
     for ask in asks:
-        click.echo(f"  {ask.said}")
+        click.echo(f"  {ask.what}: {ask.said}")
     if page:
         click.echo(f"\nThe report is in {page}")

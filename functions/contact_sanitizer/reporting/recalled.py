@@ -29,6 +29,7 @@ class _Feed:
     shown: int = 0
     acknowledged: int = 0
     slowest: int = 0
+    slowest_since: int = 0
     #: What is not acknowledged: up to which recall was shown when.
     waiting: deque[tuple[int, int]] = field(default_factory=deque)
 
@@ -44,8 +45,9 @@ class _Feed:
         """The sender knows of so many; how many of them are newly so."""
         new = max(upto - self.acknowledged, 0)
         self.acknowledged += new
-        if new and self.waiting:
-            self.slowest = max(self.slowest, at - self.waiting[0][1])
+        if new and self.waiting and at - self.waiting[0][1] > self.slowest:
+            self.slowest_since = self.waiting[0][1]
+            self.slowest = at - self.slowest_since
         while self.waiting and self.waiting[0][0] <= self.acknowledged:
             self.waiting.popleft()
         return new
@@ -57,7 +59,15 @@ class _Feed:
 
     def waits(self, now: int) -> int:
         """For how long some recall has been waiting, or had to wait at the longest (milliseconds)."""
-        return max(now - self.waiting[0][1] if self.waiting else 0, self.slowest)
+        return self._longest(now)[0]
+
+    def waited_since(self, now: int) -> int:
+        """When that recall was first shown."""
+        return self._longest(now)[1]
+
+    def _longest(self, now: int) -> tuple[int, int]:
+        waiting = (now - self.waiting[0][1], self.waiting[0][1]) if self.waiting else (0, 0)
+        return max(waiting, (self.slowest, self.slowest_since))
 
 
 @dataclass(slots=True)
@@ -90,11 +100,11 @@ class Recalled:
         if within:
             self._touched.add(event.delivery_id)
 
-    def late(self, now: int) -> Iterator[tuple[str, str, int]]:
-        """Deliveries with a recall that was acknowledged late, or is not yet: id, sender, how long."""
+    def late(self, now: int) -> Iterator[tuple[str, str, int, int]]:
+        """Deliveries with a late recall, acknowledged meanwhile or not: id, sender, since when, how long."""
         for feed in self._told():
             if feed.waits(now) > LATE:
-                yield feed.delivery_id, feed.sender, feed.waits(now)
+                yield feed.delivery_id, feed.sender, feed.waited_since(now), feed.waits(now)
 
     def _told(self) -> list[_Feed]:
         """Those that the period is about: something happened in it, or is still waiting at its end."""

@@ -45,7 +45,7 @@ from contact_sanitizer.reporting.rules import (
     USUAL_DAYS,
     Finding,
 )
-from contact_sanitizer.reporting.showing import day_name, moment
+from contact_sanitizer.reporting.showing import day_name, how_many, moment
 
 _MOST_FOUND: Final = 200
 
@@ -129,14 +129,16 @@ class Unusual:
             yield Finding(FAULTS, moment(fault.at) or "", fault.principal, f"first fault: {fault.code}")
         for (who, hour), count in self._refused.items():
             if count >= BURST:
-                yield Finding(BURSTS, f"{day_name(hour // 24)}T{hour % 24:02}", who, f"{count:,} refusals")
+                yield Finding(
+                    BURSTS, f"{day_name(hour // 24)}T{hour % 24:02}", who, how_many(count, "refusal")
+                )
         for counts, rule, least, what in (
-            (self._looks, LOOKED, LOOKS_A_DAY, "looks"),
-            (self._removed, REMOVED, REMOVALS_A_DAY, "entries"),
+            (self._looks, LOOKED, LOOKS_A_DAY, "look"),
+            (self._removed, REMOVED, REMOVALS_A_DAY, "removal"),
         ):
             for (who, day), count in counts.items():
                 if count >= least:
-                    yield Finding(rule, day_name(day), who, f"{count:,} {what}")
+                    yield Finding(rule, day_name(day), who, how_many(count, what))
 
     def _newcomers(self) -> Iterator[Finding]:
         for who, at in self._first.items():
@@ -161,7 +163,7 @@ class Unusual:
             if odd:
                 spelled = ", ".join(f"{hour:02}:00" for hour in odd)
                 calls = sum(done.hours[hour] for hour in odd)
-                yield Finding(HOURS, when, name, f"{calls:,} calls in the hours from {spelled} UTC")
+                yield Finding(HOURS, when, name, f"{how_many(calls, 'call')} in the hours from {spelled}")
         yield from _tokens(name, when, done)
 
     def rules(self, recalled: Recalled, now: int) -> list[dict[str, Any]]:
@@ -188,11 +190,11 @@ def _tokens(name: str, when: str, done: _Day) -> Iterator[Finding]:
     if done.junk >= JUNK_A_DAY and done.junk * 20 >= done.tokens:
         yield Finding(JUNK, when, name, f"{done.junk:,} of {done.tokens:,} tokens")
     if done.foreign >= FOREIGN_A_DAY:
-        yield Finding(FOREIGN, when, name, f"{done.foreign:,} tokens")
+        yield Finding(FOREIGN, when, name, how_many(done.foreign, "token"))
     if done.refused >= STALE_A_DAY and done.refused * 5 >= done.tokens:
         yield Finding(STALE, when, name, f"{done.refused:,} of {done.tokens:,} tokens")
     if done.quota_hits:
-        yield Finding(QUOTAS, when, name, f"{done.quota_hits:,} requests refused")
+        yield Finding(QUOTAS, when, name, how_many(done.quota_hits, "request"))
 
 
 def _odd_hours(done: _Day, before: list[_Day]) -> set[int]:
@@ -201,6 +203,6 @@ def _odd_hours(done: _Day, before: list[_Day]) -> set[int]:
 
 
 def _late(recalled: Recalled, now: int) -> Iterator[Finding]:
-    for delivery_id, sender, waited in recalled.late(now):
-        said = f"delivery {delivery_id}: {waited // HOUR:,} hours"
-        yield Finding(RECALLS, moment(now) or "", sender or UNNAMED, said)
+    for delivery_id, sender, since, waited in recalled.late(now):
+        said = f"delivery {delivery_id}: {how_many(waited // HOUR, 'hour')}"
+        yield Finding(RECALLS, moment(since) or "", sender or UNNAMED, said)
