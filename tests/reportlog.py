@@ -165,7 +165,7 @@ def _ordinary(
         for call in range(calls):
             tokens = chance.randrange(700, 1_000)
             refused = chance.randrange(12)
-            moment = at + HOUR + call * HOUR // 2
+            moment = at + HOUR + call * min(HOUR // 2, 6 * HOUR // calls)
             diary.redeem(moment, sender, tokens=tokens, redeemed=tokens - refused, refused=refused)
         if chance.random() < 0.4:
             diary.recalls(start + 16 * HOUR, delivery, sender, found=chance.randrange(1, 9))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -161,6 +162,7 @@ def _denials(sender: dict[str, Any]) -> Iterator[tuple[str, str, str, int]]:
             yield sender["sender"], what, why, count
 
 
+@cache
 def _environment() -> Environment:
     # Only this command needs it, and it takes as long to load as many a command takes to run.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - as said above

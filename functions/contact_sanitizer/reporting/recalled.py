@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.reporting.entries import Told
@@ -74,6 +74,10 @@ class _Feed:
 class Recalled:
     """Recalls of all deliveries up to the period's end; sums are of the period alone."""
 
+    WANTED: ClassVar[frozenset[str] | None] = frozenset(
+        {Action.TOKENS_REDEEMED, Action.RECALLS_SHOWN, Action.RECALLS_ACKNOWLEDGED}
+    )
+
     period: Period
     _feeds: dict[str, _Feed] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
@@ -83,12 +87,11 @@ class Recalled:
 
     def take(self, event: Told) -> None:
         """Take note of an event of the period or from before it."""
-        within = event.at in self.period
         if event.action == Action.TOKENS_REDEEMED:
-            self._refused_at_redemption += event.counts.get("refused", 0) if within else 0
+            refused = event.counts.get("refused", 0)
+            self._refused_at_redemption += refused if refused and event.at in self.period else 0
             return
-        if event.action not in {Action.RECALLS_SHOWN, Action.RECALLS_ACKNOWLEDGED}:
-            return
+        within = event.at in self.period
         feed = self._feeds.setdefault(
             event.delivery_id, _Feed(event.delivery_id, event.sender, event.list_id)
         )
