@@ -116,11 +116,11 @@ def test_fetches_are_told_by_sender_and_a_repeated_delivery_counts_once() -> Non
     assert fetches["rows"] == 78
 
 
-def test_recalls_are_pending_from_when_they_were_shown_and_late_after_a_day() -> None:
+def test_recalls_are_pending_from_when_they_were_found_and_late_after_a_day() -> None:
     diary = sample()
     recalls = figures(diary.events)["recalls"]
     (delivery,) = recalls["deliveries"]
-    assert (recalls["shown"], recalls["acknowledged"], recalls["pending"]) == (4, 3, 1)
+    assert (recalls["found"], recalls["acknowledged"], recalls["pending"]) == (4, 3, 1)
     assert delivery["waiting_since"] == "2026-09-01T05:00:00.000Z"
     assert (delivery["late"], delivery["longest_wait_seconds"]) == (False, (19 * HOUR - 1) // 1000)
     later = make_report(sealed(diary.events, until=FIRST + 2 * DAY), VERIFIERS, Scope()).figures()["recalls"]
@@ -164,7 +164,7 @@ def test_what_happened_before_the_period_counts_only_for_what_is_usual_and_pendi
     assert told["events"]["total"] == 1
     assert told["events"]["before_period"] == len(diary.events) - 1
     assert told["lists"]["begun"] == told["fetches"]["deliveries"] == 0
-    assert (told["recalls"]["shown"], told["recalls"]["acknowledged"], told["recalls"]["pending"]) == (
+    assert (told["recalls"]["found"], told["recalls"]["acknowledged"], told["recalls"]["pending"]) == (
         1,
         3,
         1,
@@ -214,7 +214,7 @@ def test_every_event_is_counted_once_in_whichever_period_it_falls(
         if each[outcome.value]
     }
     assert sum(bucket["events"] for bucket in whole["volumes"]["buckets"]) == len(told)
-    for part, word in (("registry", "blocks_removed"), ("fetches", "requests_refused"), ("recalls", "shown")):
+    for part, word in (("registry", "blocks_removed"), ("fetches", "requests_refused"), ("recalls", "found")):
         assert whole[part][word] == first[part][word] + second[part][word]
 
 
@@ -343,7 +343,7 @@ def test_a_report_on_real_work_tells_what_its_use_cases_returned(office: Office,
     assert (gate["deliveries"], gate["rows"], gate["requests_refused"]) == (1, made.delivery.rows, 1)
     assert gate["redeemed"] == sum(phone is not None for phone in redeemed.phones)
     assert (gate["refused"], gate["not_its_own"]) == (4, {"token_malformed": 1})
-    assert told["recalls"]["shown"] == told["recalls"]["acknowledged"] == len(recalls) == 4
+    assert told["recalls"]["found"] == told["recalls"]["acknowledged"] == len(recalls) == 4
     registry = told["registry"]
     assert registry["consents_recorded"] == len(PHONES) + 3
     assert registry["handling"]["complaints"]["median_seconds"] == 7200
@@ -384,3 +384,19 @@ def test_a_line_read_by_its_form_says_what_it_says_as_json() -> None:
     for event in [*told, *diary.events]:
         line = event.line()[:-1]
         assert read_told(line, 0) == read_told(json.dumps(json.loads(line)).encode(), 0)
+
+
+def test_two_who_find_the_same_recalls_at_once_are_put_right_by_the_next_look() -> None:
+    diary = Diary()
+    delivery = diary.deliver(FIRST, diary.make_list(FIRST, {"rows": 9, "kept": 9}), "gate", {"rows": 9})
+    about: dict[str, Any] = {"delivery_id": delivery, "sender": "gate"}
+    for minute in (1, 2):
+        diary.tell(FIRST + minute, Action.RECALLS_FOUND, **about, counts={"recalls": 3})
+    assert figures(diary.events)["recalls"]["pending"] == 6
+    diary.recalls(FIRST + HOUR, delivery, "gate", found=3)
+    recalls = figures(diary.events)["recalls"]
+    assert (recalls["found"], recalls["pending"]) == (3, 3)
+    assert recalls["deliveries"][0]["waiting_since"] == "2026-09-01T00:00:00.001Z"
+    diary.recalls(FIRST + 2 * HOUR, delivery, "gate", found=3, known=3)
+    (told,) = figures(diary.events)["recalls"]["deliveries"]
+    assert (told["pending"], told["waiting_since"], told["longest_wait_seconds"]) == (0, None, 7199)

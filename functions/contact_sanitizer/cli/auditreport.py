@@ -220,7 +220,7 @@ def _print(document: dict[str, Any], page: Path | None) -> None:
         ("  left out at the fetch", fetches["left_out"]),
         ("numbers redeemed", fetches["redeemed"]),
         ("  refused at redemption", fetches["refused"]),
-        ("recalls shown", recalls["shown"]),
+        ("recalls found", recalls["found"]),
         ("  not acknowledged", recalls["pending"]),
         ("consents recorded", registry["consents_recorded"]),
         ("consents withdrawn", registry["consents_withdrawn"]),

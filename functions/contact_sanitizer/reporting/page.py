@@ -132,7 +132,7 @@ def _tiles(document: dict[str, Any]) -> Iterator[tuple[str, int]]:
     yield "left out at the fetch", fetches["left_out"]
     yield "numbers redeemed", fetches["redeemed"]
     yield "refused at redemption", fetches["refused"]
-    yield "recalls shown", document["recalls"]["shown"]
+    yield "recalls found", document["recalls"]["found"]
     yield "opt-outs", registry["opt_outs"]
     yield "complaints", registry["handling"]["complaints"]["count"] + registry["complaints_in_files"]
     yield "requests refused", sum(each["count"] for each in document["events"]["refused"])
