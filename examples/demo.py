@@ -57,6 +57,7 @@ def deliver(made: Path) -> None:
     run(*redeem, said=tokens)
     run("recalls", json.loads(told)["delivery"])
     run("audit", "verify", "--lists", str(PLACE / "lists"))
+    run("audit", "report", "--html", str(PLACE / "report.html"))
 
 
 def main() -> None:
@@ -75,6 +76,7 @@ def main() -> None:
     print(f"\nThe same people: {kept[0]} kept from the CSV, {kept[1]} from the workbook.")
     deliver(made)
     print(f"\nEverything lies in {PLACE.name}/: the lists in lists/, keys, registry and audit log in home/.")
+    print(f"For the reviewer there is a page: {PLACE.name}/report.html")
 
 
 if __name__ == "__main__":

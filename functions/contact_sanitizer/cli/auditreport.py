@@ -220,7 +220,7 @@ def _print(document: dict[str, Any], page: Path | None) -> None:
         ("  left out at the fetch", fetches["left_out"]),
         ("numbers redeemed", fetches["redeemed"]),
         ("  refused at redemption", fetches["refused"]),
-        ("recalls shown", recalls["shown"]),
+        ("recalls found", recalls["found"]),
         ("  not acknowledged", recalls["pending"]),
         ("consents recorded", registry["consents_recorded"]),
         ("consents withdrawn", registry["consents_withdrawn"]),
@@ -231,6 +231,6 @@ def _print(document: dict[str, Any], page: Path | None) -> None:
     asks = list(asks_of(document))
     click.echo("\nTo look at:" if asks else "\nNothing asks for a look.")
     for ask in asks:
-        click.echo(f"  {ask.said}")
+        click.echo(f"  {ask.what}: {ask.said}")
     if page:
         click.echo(f"\nThe report is in {page}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.reporting.entries import Told
@@ -45,6 +45,8 @@ class _Person:
 @dataclass(slots=True)
 class Acts:
     """Every event of a period, counted."""
+
+    WANTED: ClassVar[frozenset[str] | None] = None
 
     _actions: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
     _people: dict[str, _Person] = field(default_factory=dict)

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from contact_sanitizer.reporting.showing import how_many
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One thing to look at: a sentence, and the part of the page that says more."""
+    """One thing to look at: what, how much of it, and the part of the page that says more."""
 
+    what: str
     said: str
     anchor: str
-    link: str
 
 
 def asks_of(document: dict[str, Any]) -> Iterator[Ask]:
@@ -21,23 +23,20 @@ def asks_of(document: dict[str, Any]) -> Iterator[Ask]:
     verification, recalls, registry = document["verification"], document["recalls"], document["registry"]
     if verification["keys_from"] == "folder":
         yield Ask(
-            "The key was taken from the log's own folder: verify with one that you keep.", "verdict", "Key"
+            "The key", "it was taken from the log's own folder; verify with one that you keep", "verdict"
         )
     if count := verification["gaps_count"]:
-        yield Ask(f"No seal came when one was due: {_times(count)}.", "seals", "Seals")
+        yield Ask("Gaps between seals", how_many(count, "gap"), "seals")
     for rule in document["unusual"]:
         if rule["count"]:
-            said = f"{rule['title']}: {_times(rule['count'])}."
-            yield Ask(said, f"rule-{rule['rule']}", "Findings")
+            whom = sorted({finding["who"] for finding in rule["findings"]})
+            who = whom[0] if len(whom) == 1 else f"{whom[0]} and {how_many(len(whom) - 1, 'other')}"
+            yield Ask(rule["title"], f"{how_many(rule['count'], 'finding')} ({who})", f"rule-{rule['rule']}")
     if count := recalls["pending"]:
-        yield Ask(f"Recalls that no sender has acknowledged: {count:,}.", "recalls", "Deliveries")
+        yield Ask("Recalls that no sender has acknowledged", how_many(count, "recall"), "recalls")
     if count := registry["imports"]["without_result"]:
-        yield Ask(f"Imports that told of no result: {count:,}.", "people", "Consents")
+        yield Ask("Imports that told of no result", how_many(count, "import"), "people")
     if count := registry["handling"]["complaints"]["without_asked_at"]:
         yield Ask(
-            f"Complaints recorded without saying when they were made: {count:,}.", "people", "Complaints"
+            "Complaints of which nobody said when they were made", how_many(count, "complaint"), "people"
         )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"

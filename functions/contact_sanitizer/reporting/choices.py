@@ -6,7 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.reporting.entries import Told
@@ -61,6 +61,19 @@ def _rank(pairs: Sequence[tuple[int, int]], timed: int, percent: int) -> int | N
 @dataclass(slots=True)
 class Choices:
     """What was recorded of people's choices in a period, one by one or in files."""
+
+    WANTED: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            Action.CONSENT_RECORDED,
+            Action.CONSENT_WITHDRAWN,
+            Action.OPTOUT_RECORDED,
+            Action.BLOCK_ADDED,
+            Action.BLOCK_REMOVED,
+            Action.CONSENT_IMPORTED,
+            Action.BLOCK_IMPORTED,
+            Action.REGISTRY_IMPORTED,
+        }
+    )
 
     _consents: Counter[str] = field(default_factory=Counter)
     _replies: Counter[str] = field(default_factory=Counter)

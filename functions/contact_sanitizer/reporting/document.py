@@ -22,7 +22,7 @@ CANNOT_KNOW: Final = (
     "Who read an object with rights of their own: in a stack CloudTrail knows, on a laptop nobody does.",
     "What a sender did with a number that it was given.",
     "Whether an announced effect took place: events are written before, so a crash leaves an event alone.",
-    "Recalls that nobody asked for: a refusal shows as a recall from the moment when recalls were looked at.",
+    "Recalls that nobody looked for: a refusal is known as a recall from when somebody did.",
     "What came after its newest seal, if all that is gone: say how often a seal is due (--heartbeat).",
     "Whether whoever holds the key wrote the history anew: keep a checkpoint elsewhere (--checkpoint).",
     "Who the people are: it holds no phone and no name, and two events about one person look unrelated.",

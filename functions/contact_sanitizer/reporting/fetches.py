@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.reporting.entries import Told
@@ -62,6 +62,17 @@ class _Sender:
 class Fetches:
     """The senders of a period. A delivery that is told again is counted once."""
 
+    WANTED: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            Action.DELIVERY_PUBLISHED,
+            Action.DELIVERY_FAILED,
+            Action.DELIVERY_DENIED,
+            Action.TOKENS_REDEEMED,
+            Action.TOKENS_DENIED,
+            Action.RECALLS_DENIED,
+        }
+    )
+
     _senders: dict[str, _Sender] = field(default_factory=dict)
 
     def take(self, event: Told) -> None:
@@ -70,7 +81,9 @@ class Fetches:
             case Action.DELIVERY_PUBLISHED:
                 self._deliver(self._of(event), event)
             case Action.TOKENS_REDEEMED:
-                self._of(event).redemptions.update(event.counts)
+                redemptions = self._of(event).redemptions
+                for word, count in event.counts.items():
+                    redemptions[word] += count
             case Action.DELIVERY_FAILED:
                 self._of(event).failed += 1
             case Action.DELIVERY_DENIED | Action.TOKENS_DENIED | Action.RECALLS_DENIED:

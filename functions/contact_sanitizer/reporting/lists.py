@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.reasons import Reason
@@ -61,6 +61,17 @@ class _List:
 @dataclass(slots=True)
 class Lists:
     """The lists of a period. A list that several attempts tell of is one list."""
+
+    WANTED: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            Action.LIST_STARTED,
+            Action.LIST_PUBLISHED,
+            Action.LIST_FAILED,
+            Action.DELIVERY_PUBLISHED,
+            Action.UPLOAD_REQUESTED,
+            Action.UPLOAD_DENIED,
+        }
+    )
 
     _lists: dict[str, _List] = field(default_factory=dict)
     _reasons: Counter[str] = field(default_factory=Counter)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,8 @@ _TEMPLATE: Final = "page.html.j2"
 _STYLE: Final = "page.css"
 _SHOWN: Final = 50
 """Rows of a table on the page; the JSON object has more of them."""
+_FEW: Final = 20
+"""Rows of a table of which most are alike."""
 _KEY_WORDS: Final = {
     "given": "given by whoever made this report",
     "world": "as the place that seals the log knows it",
@@ -85,13 +88,19 @@ def _shown(document: dict[str, Any]) -> dict[str, Any]:
         "denials": [each for sender in document["fetches"]["senders"] for each in _denials(sender)],
         "handling": [(_HANDLED[word], each) for word, each in document["registry"]["handling"].items()],
         "shown": _SHOWN,
+        "few": _FEW,
     }
 
 
 def _headline(document: dict[str, Any]) -> Headline:
     verification = document["verification"]
     if not verification["verified"]:
-        return Headline("bad", "✕", "This log does not verify", "Something in it is not as it was signed.")
+        return Headline(
+            "bad",
+            "✕",
+            "This log does not verify",
+            "Something in it is not as it was signed, or it is not this key that signed it.",
+        )
     fits = "Every event, every hash and every kept checkpoint fits the signatures."
     if verification["keys_from"] == "folder":
         said = f"{fits} But the key came from the same folder: whoever changed one could change both."
@@ -123,7 +132,7 @@ def _tiles(document: dict[str, Any]) -> Iterator[tuple[str, int]]:
     yield "left out at the fetch", fetches["left_out"]
     yield "numbers redeemed", fetches["redeemed"]
     yield "refused at redemption", fetches["refused"]
-    yield "recalls shown", document["recalls"]["shown"]
+    yield "recalls found", document["recalls"]["found"]
     yield "opt-outs", registry["opt_outs"]
     yield "complaints", registry["handling"]["complaints"]["count"] + registry["complaints_in_files"]
     yield "requests refused", sum(each["count"] for each in document["events"]["refused"])
@@ -153,6 +162,7 @@ def _denials(sender: dict[str, Any]) -> Iterator[tuple[str, str, str, int]]:
             yield sender["sender"], what, why, count
 
 
+@cache
 def _environment() -> Environment:
     # Only this command needs it, and it takes as long to load as many a command takes to run.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - as said above
@@ -184,8 +194,8 @@ def _number(value: int) -> str:
 
 
 def _when(moment: str | None) -> str:
-    """`2026-01-31T08:15:00.250Z` as `2026-01-31 08:15 UTC`."""
-    return "" if moment is None else f"{moment[:10]} {moment[11:16]} UTC"
+    """`2026-01-31T08:15:00.250Z` as `2026-01-31 08:15`; the page says once that all times are UTC."""
+    return "" if moment is None else f"{moment[:10]} {moment[11:16]}"
 
 
 def _took(seconds: int | None) -> str:
@@ -213,5 +223,5 @@ def _words(code: str) -> str:
 def _clock(when: str) -> str:
     """A day as it is, an hour as `2026-10-31 08:00`, a moment as above."""
     if len(when) == len("2026-10-31T08"):
-        return f"{when.replace('T', ' ')}:00 UTC"
+        return f"{when.replace('T', ' ')}:00"
     return _when(when) if "T" in when else when

@@ -1,6 +1,6 @@
-"""Refusals that came after a list was fetched: told to the sender, acknowledged, late.
+"""Refusals that came after a list was fetched: found, acknowledged by the sender, late.
 
-The log knows of a recall from the moment when it was first shown to somebody.
+The log knows of a recall from the moment when somebody looked for recalls and it was found.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.reporting.entries import Told
@@ -21,80 +21,104 @@ LATE: Final = DAY
 
 @dataclass(slots=True)
 class _Feed:
-    """One delivery's recalls: how many were shown and acknowledged, and since when some are waiting."""
+    """One delivery's recalls: how many were found and acknowledged, and since when some are waiting."""
 
     delivery_id: str
     sender: str
     list_id: str
-    shown: int = 0
+    found: int = 0
     acknowledged: int = 0
     slowest: int = 0
-    #: What is not acknowledged: up to which recall was shown when.
+    slowest_since: int = 0
+    #: What is not acknowledged: up to which recall was found when.
     waiting: deque[tuple[int, int]] = field(default_factory=deque)
 
-    def show(self, found: int, at: int) -> int:
-        """So many were found by then; how many of them are new."""
-        new = max(found - self.shown, 0)
-        if new:
-            self.shown = found
+    def find(self, found: int, at: int) -> int:
+        """So many are found by then; how many of them are new, below 0 where fewer are than was said before.
+
+        Two who look at once each say that they found the same: the next who is shown all tells how many.
+        """
+        new = found - self.found
+        self.found = found
+        if new > 0:
             self.waiting.append((found, at))
+        while len(self.waiting) > 1 and self.waiting[-2][0] >= found:
+            self.waiting.pop()
         return new
 
     def acknowledge(self, upto: int, at: int) -> int:
         """The sender knows of so many; how many of them are newly so."""
         new = max(upto - self.acknowledged, 0)
         self.acknowledged += new
-        if new and self.waiting:
-            self.slowest = max(self.slowest, at - self.waiting[0][1])
-        while self.waiting and self.waiting[0][0] <= self.acknowledged:
+        if new and self.waiting and at - self.waiting[0][1] > self.slowest:
+            self.slowest_since = self.waiting[0][1]
+            self.slowest = at - self.slowest_since
+        while self.waiting and (self.waiting[0][0] <= self.acknowledged or not self.pending):
             self.waiting.popleft()
         return new
 
     @property
+    def pending(self) -> int:
+        """How many are found and not acknowledged."""
+        return max(self.found - self.acknowledged, 0)
+
+    @property
     def waiting_since(self) -> int | None:
-        """When the oldest recall was shown that is not acknowledged."""
+        """When the oldest recall was found that is not acknowledged."""
         return self.waiting[0][1] if self.waiting else None
 
     def waits(self, now: int) -> int:
         """For how long some recall has been waiting, or had to wait at the longest (milliseconds)."""
-        return max(now - self.waiting[0][1] if self.waiting else 0, self.slowest)
+        return self._longest(now)[0]
+
+    def waited_since(self, now: int) -> int:
+        """When that recall was found."""
+        return self._longest(now)[1]
+
+    def _longest(self, now: int) -> tuple[int, int]:
+        waiting = (now - self.waiting[0][1], self.waiting[0][1]) if self.waiting else (0, 0)
+        return max(waiting, (self.slowest, self.slowest_since))
 
 
 @dataclass(slots=True)
 class Recalled:
     """Recalls of all deliveries up to the period's end; sums are of the period alone."""
 
+    WANTED: ClassVar[frozenset[str] | None] = frozenset(
+        {Action.TOKENS_REDEEMED, Action.RECALLS_FOUND, Action.RECALLS_SHOWN, Action.RECALLS_ACKNOWLEDGED}
+    )
+
     period: Period
     _feeds: dict[str, _Feed] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
-    _shown: int = 0
+    _found: int = 0
     _acknowledged: int = 0
     _refused_at_redemption: int = 0
 
     def take(self, event: Told) -> None:
         """Take note of an event of the period or from before it."""
-        within = event.at in self.period
         if event.action == Action.TOKENS_REDEEMED:
-            self._refused_at_redemption += event.counts.get("refused", 0) if within else 0
+            refused = event.counts.get("refused", 0)
+            self._refused_at_redemption += refused if refused and event.at in self.period else 0
             return
-        if event.action not in {Action.RECALLS_SHOWN, Action.RECALLS_ACKNOWLEDGED}:
-            return
+        within = event.at in self.period
         feed = self._feeds.setdefault(
             event.delivery_id, _Feed(event.delivery_id, event.sender, event.list_id)
         )
-        new = feed.show(event.counts.get("all", 0), event.at)
-        self._shown += new if within else 0
+        all_found = event.counts.get("all", feed.found + event.counts.get("recalls", 0))
+        new = feed.find(all_found, event.at)
+        self._found += new if within else 0
         if event.action == Action.RECALLS_ACKNOWLEDGED:
             new = feed.acknowledge(event.counts.get("acknowledged", 0), event.at)
             self._acknowledged += new if within else 0
         if within:
             self._touched.add(event.delivery_id)
 
-    def late(self, now: int) -> Iterator[tuple[str, str, int]]:
-        """Deliveries with a recall that was acknowledged late, or is not yet: id, sender, how long."""
+    def late(self, now: int) -> Iterator[tuple[str, str, int, int]]:
+        """Deliveries with a late recall, acknowledged meanwhile or not: id, sender, since when, how long."""
         for feed in self._told():
             if feed.waits(now) > LATE:
-                yield feed.delivery_id, feed.sender, feed.waits(now)
+                yield feed.delivery_id, feed.sender, feed.waited_since(now), feed.waits(now)
 
     def _told(self) -> list[_Feed]:
         """Those that the period is about: something happened in it, or is still waiting at its end."""
@@ -108,10 +132,10 @@ class Recalled:
         """Sums, and each delivery with recalls, the longest waiting first. `now`: the end of what is told."""
         told = sorted(self._told(), key=lambda feed: (-feed.waits(now), feed.delivery_id))
         return {
-            "shown": self._shown,
+            "found": self._found,
             "acknowledged": self._acknowledged,
             "refused_at_redemption": self._refused_at_redemption,
-            "pending": sum(feed.shown - feed.acknowledged for feed in told),
+            "pending": sum(feed.pending for feed in told),
             "late": sum(feed.waits(now) > LATE for feed in told),
             "late_after_seconds": LATE // 1000,
             "deliveries": [_document(feed, now) for feed in told[:MOST_TOLD]],
@@ -123,9 +147,9 @@ def _document(feed: _Feed, now: int) -> dict[str, Any]:
         "delivery": feed.delivery_id,
         "sender": feed.sender,
         "list_id": feed.list_id,
-        "shown": feed.shown,
+        "found": feed.found,
         "acknowledged": feed.acknowledged,
-        "pending": feed.shown - feed.acknowledged,
+        "pending": feed.pending,
         "waiting_since": moment(feed.waiting_since),
         "longest_wait_seconds": feed.waits(now) // 1000,
         "late": feed.waits(now) > LATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.audit.notes import Verifier
@@ -39,6 +39,33 @@ class Scope:
     tenant: str | None = None
 
 
+class Part(Protocol):
+    """Counts one kind of thing. `WANTED`: the actions that it takes note of, None for all."""
+
+    WANTED: ClassVar[frozenset[str] | None]
+
+    def take(self, event: Told) -> None:
+        """Take note of an event."""
+        ...
+
+
+class Switchboard:
+    """Brings each event to the parts that want it."""
+
+    def __init__(self, *parts: Part) -> None:
+        self._parts = parts
+        self._takers: dict[str, tuple[Callable[[Told], None], ...]] = {}
+
+    def take(self, event: Told) -> None:
+        """Take note of an event, of an action that this version does not know as well."""
+        takers = self._takers.get(event.action)
+        if takers is None:
+            wanting = (part for part in self._parts if part.WANTED is None or event.action in part.WANTED)
+            takers = self._takers[event.action] = tuple(part.take for part in wanting)
+        for take in takers:
+            take(event)
+
+
 @dataclass
 class Tally:
     """Counts entries one by one, in bounded memory: by day, sender, person, list and delivery."""
@@ -50,13 +77,13 @@ class Tally:
     _published: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        period = self.scope.period
         self.lists, self.fetches, self.choices = Lists(), Fetches(), Choices()
         self.acts, self.volumes = Acts(), Volumes()
-        self.recalled = Recalled(self.scope.period)
-        self.unusual = Unusual(self.scope.period)
-        self._ever: Sequence[Callable[[Told], None]] = (self.recalled.take, self.unusual.take)
-        parts = (self.lists, self.fetches, self.choices, self.acts, self.volumes)
-        self._within: Sequence[Callable[[Told], None]] = [part.take for part in parts]
+        self.recalled, self.unusual = Recalled(period), Unusual(period)
+        always = (self.recalled, self.unusual)
+        self._before = Switchboard(*always)
+        self._within = Switchboard(*always, self.lists, self.fetches, self.choices, self.acts, self.volumes)
 
     def take(self, index: int, entry: bytes) -> None:
         """Entry number `index` of the log; `AuditError` (`event_malformed`) where it is no event."""
@@ -70,13 +97,11 @@ class Tally:
             return
         if event.action in _TOLD_ONCE:
             event = self._known(event)
-        for take in self._ever:
-            take(event)
-        if event.at not in period:
+        if period.start is not None and event.at < period.start:
             self.before += 1
-            return
-        for take in self._within:
-            take(event)
+            self._before.take(event)
+        else:
+            self._within.take(event)
 
     def _known(self, event: Told) -> Told:
         told = event.delivery_id or event.list_id

@@ -78,7 +78,7 @@ QUOTAS: Final = Rule("quotas_reached", "Quotas reached", "A sender asked for mor
 RECALLS: Final = Rule(
     "recalls_late",
     "Recalls acknowledged late, or not at all",
-    f"A recall was not acknowledged within {LATE // HOUR} hours from when it was first shown.",
+    f"A recall was not acknowledged within {LATE // HOUR} hours from when it was found.",
 )
 LOOKED: Final = Rule(
     "many_looks",

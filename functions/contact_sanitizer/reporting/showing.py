@@ -21,3 +21,8 @@ def moment(at: int | None) -> str | None:
 def day_name(day: int) -> str:
     """A day (since 1970 UTC) as `2026-10-31`."""
     return datetime.fromtimestamp(min(day * 86_400, _LAST // 1000), UTC).date().isoformat()
+
+
+def how_many(count: int, thing: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.reporting.acts import LOOKS, is_refusal
@@ -45,10 +45,11 @@ from contact_sanitizer.reporting.rules import (
     USUAL_DAYS,
     Finding,
 )
-from contact_sanitizer.reporting.showing import day_name, moment
+from contact_sanitizer.reporting.showing import day_name, how_many, moment
 
 _MOST_FOUND: Final = 200
 
+_REDEMPTION: Final = ("tokens", "redeemed", "refused")
 _SENDERS: Final = frozenset(
     {Action.DELIVERY_PUBLISHED, Action.TOKENS_REDEEMED, Action.DELIVERY_DENIED, Action.TOKENS_DENIED}
 )
@@ -72,6 +73,8 @@ class _Day:
 class Unusual:
     """Judges a period by its events and those before it; what comes after its end is not taken."""
 
+    WANTED: ClassVar[frozenset[str] | None] = None
+
     period: Period
     _senders: dict[str, dict[int, _Day]] = field(default_factory=dict)
     _refused: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -83,12 +86,17 @@ class Unusual:
 
     def take(self, event: Told) -> None:
         """Take note of an event of the period or from before it."""
-        self._began = event.at if self._began is None else min(self._began, event.at)
-        self._first.setdefault(event.principal, event.at)
+        if self._began is None or event.at < self._began:
+            self._began = event.at
+        if event.principal not in self._first:
+            self._first[event.principal] = event.at
         if event.action in _SENDERS and event.sender:
             self._sender(event)
-        if event.at not in self.period:
-            return
+        # What is redeemed is most of a log, and is judged above.
+        if event.action != Action.TOKENS_REDEEMED and event.at in self.period:
+            self._person(event)
+
+    def _person(self, event: Told) -> None:
         day = event.at // DAY
         if is_refusal(event):
             self._refused[event.principal, event.at // HOUR] += 1
@@ -100,20 +108,32 @@ class Unusual:
             self._faults.append(event)
 
     def _sender(self, event: Told) -> None:
-        day = self._senders.setdefault(event.sender, {}).setdefault(event.at // DAY, _Day())
+        day = self._day(event)
         counts = event.counts
         if event.code == "quota_exceeded":
             day.quota_hits += 1
+        elif event.action == Action.TOKENS_REDEEMED:
+            tokens, redeemed, refused = (counts.get(word, 0) for word in _REDEMPTION)
+            day.tokens += tokens
+            day.redeemed += redeemed
+            day.refused += refused
+            if tokens != redeemed + refused:
+                day.foreign += counts.get("other_audience", 0)
+                day.junk += sum(counts.get(word, 0) for word in NOT_ITS_OWN)
+            day.hours[event.at // HOUR % 24] += 1
         elif event.action == Action.DELIVERY_PUBLISHED and not event.again:
             day.rows += counts.get("rows", 0)
             day.hours[event.at // HOUR % 24] += 1
-        elif event.action == Action.TOKENS_REDEEMED:
-            day.redeemed += counts.get("redeemed", 0)
-            day.tokens += counts.get("tokens", 0)
-            day.refused += counts.get("refused", 0)
-            day.foreign += counts.get("other_audience", 0)
-            day.junk += sum(counts.get(word, 0) for word in NOT_ITS_OWN)
-            day.hours[event.at // HOUR % 24] += 1
+
+    def _day(self, event: Told) -> _Day:
+        days = self._senders.get(event.sender)
+        if days is None:
+            days = self._senders[event.sender] = {}
+        number = event.at // DAY
+        day = days.get(number)
+        if day is None:
+            day = days[number] = _Day()
+        return day
 
     def findings(self, recalled: Recalled, now: int) -> list[Finding]:
         """All findings, in the order of the rules. `now`: the end of what is told (milliseconds)."""
@@ -129,14 +149,16 @@ class Unusual:
             yield Finding(FAULTS, moment(fault.at) or "", fault.principal, f"first fault: {fault.code}")
         for (who, hour), count in self._refused.items():
             if count >= BURST:
-                yield Finding(BURSTS, f"{day_name(hour // 24)}T{hour % 24:02}", who, f"{count:,} refusals")
+                yield Finding(
+                    BURSTS, f"{day_name(hour // 24)}T{hour % 24:02}", who, how_many(count, "refusal")
+                )
         for counts, rule, least, what in (
-            (self._looks, LOOKED, LOOKS_A_DAY, "looks"),
-            (self._removed, REMOVED, REMOVALS_A_DAY, "entries"),
+            (self._looks, LOOKED, LOOKS_A_DAY, "look"),
+            (self._removed, REMOVED, REMOVALS_A_DAY, "removal"),
         ):
             for (who, day), count in counts.items():
                 if count >= least:
-                    yield Finding(rule, day_name(day), who, f"{count:,} {what}")
+                    yield Finding(rule, day_name(day), who, how_many(count, what))
 
     def _newcomers(self) -> Iterator[Finding]:
         for who, at in self._first.items():
@@ -161,7 +183,7 @@ class Unusual:
             if odd:
                 spelled = ", ".join(f"{hour:02}:00" for hour in odd)
                 calls = sum(done.hours[hour] for hour in odd)
-                yield Finding(HOURS, when, name, f"{calls:,} calls in the hours from {spelled} UTC")
+                yield Finding(HOURS, when, name, f"{how_many(calls, 'call')} in the hours from {spelled}")
         yield from _tokens(name, when, done)
 
     def rules(self, recalled: Recalled, now: int) -> list[dict[str, Any]]:
@@ -188,11 +210,11 @@ def _tokens(name: str, when: str, done: _Day) -> Iterator[Finding]:
     if done.junk >= JUNK_A_DAY and done.junk * 20 >= done.tokens:
         yield Finding(JUNK, when, name, f"{done.junk:,} of {done.tokens:,} tokens")
     if done.foreign >= FOREIGN_A_DAY:
-        yield Finding(FOREIGN, when, name, f"{done.foreign:,} tokens")
+        yield Finding(FOREIGN, when, name, how_many(done.foreign, "token"))
     if done.refused >= STALE_A_DAY and done.refused * 5 >= done.tokens:
         yield Finding(STALE, when, name, f"{done.refused:,} of {done.tokens:,} tokens")
     if done.quota_hits:
-        yield Finding(QUOTAS, when, name, f"{done.quota_hits:,} requests refused")
+        yield Finding(QUOTAS, when, name, how_many(done.quota_hits, "request"))
 
 
 def _odd_hours(done: _Day, before: list[_Day]) -> set[int]:
@@ -201,6 +223,6 @@ def _odd_hours(done: _Day, before: list[_Day]) -> set[int]:
 
 
 def _late(recalled: Recalled, now: int) -> Iterator[Finding]:
-    for delivery_id, sender, waited in recalled.late(now):
-        said = f"delivery {delivery_id}: {waited // HOUR:,} hours"
-        yield Finding(RECALLS, moment(now) or "", sender or UNNAMED, said)
+    for delivery_id, sender, since, waited in recalled.late(now):
+        said = f"delivery {delivery_id}: {how_many(waited // HOUR, 'hour')}"
+        yield Finding(RECALLS, moment(since) or "", sender or UNNAMED, said)

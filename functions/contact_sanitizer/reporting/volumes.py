@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.reporting.acts import is_refusal
@@ -33,6 +33,8 @@ _MONDAY: Final = 4
 @dataclass(slots=True)
 class Volumes:
     """Counts of a period by day."""
+
+    WANTED: ClassVar[frozenset[str] | None] = None
 
     _days: dict[int, dict[str, int]] = field(default_factory=dict)
 
