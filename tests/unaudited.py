@@ -14,10 +14,7 @@ from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.audit.events import Event
 from contact_sanitizer.ports import Objects
 
-UNWRITTEN = frozenset({Action.KEY_DESTROYED, Action.REGISTRY_IMPORTED, Action.PERSON_ERASED}) | {
-    Action.AUDIT_REPORTED,
-    Action.AUDIT_RECONCILED,
-}
+UNWRITTEN = frozenset({Action.KEY_DESTROYED, Action.PERSON_ERASED, Action.AUDIT_RECONCILED})
 """What no use case does yet."""
 
 _READING = ("audit/", "reporting/")
@@ -39,13 +36,13 @@ def log_lost_at(action: Action, lose: Callable[[], None]) -> Iterator[list[Actio
         yield heard
 
 
-def announced_somewhere(action: Action) -> bool:
-    """Whether a module of the package names the action otherwise than to read of it."""
+def announced() -> frozenset[Action]:
+    """The actions that a module of the package names otherwise than to read of them."""
     package = Path(contact_sanitizer.__file__).parent
-    named = re.compile(rf"\bAction\.{action.name}\b")
-    files = (path for path in package.rglob("*.py"))
-    return any(
-        named.search(path.read_text(encoding="utf-8"))
-        for path in files
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in package.rglob("*.py")
         if not str(path.relative_to(package)).startswith(_READING)
-    )
+    ]
+    named = {name for text in texts for name in re.findall(r"\bAction\.([A-Z_]+)\b", text)}
+    return frozenset(action for action in Action if action.name in named)

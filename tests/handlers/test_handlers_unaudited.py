@@ -127,6 +127,7 @@ def queued(action: Action, handler: Handler, key: str, content: bytes, **more: A
     return Case(action, lambda _scene: Ended("", ""), put=(handler, key, content), **more)
 
 
+IMPORTED = ("default#import", "default#head", "default#p#", "default#change")
 MADE = ("default#list", "default#used", "lists/", *UPLOADING)
 CASES = [
     cli(Action.HOME_CREATED, "--tenant new init"),
@@ -153,11 +154,18 @@ CASES = [
         before=("default#import",),
     ),
     queued(
+        Action.REGISTRY_IMPORTED,
+        import_registry,
+        "registry/default/blocks/a.csv",
+        b"phone\n13512345678\n",
+        before=IMPORTED,
+    ),
+    queued(
         Action.UPLOAD_DELETED,
         import_registry,
-        "registry/default/blocks/b.csv",
+        "registry/default/blocks/a.csv",
         b"phone\n13512345678\n",
-        before=("default#import", "default#head", "default#p#", "default#change"),
+        before=IMPORTED,
     ),
     api(
         Action.CONSENT_RECORDED,
@@ -250,6 +258,7 @@ CASES = [
         fails="not_allowed",
     ),
     cli(Action.AUDIT_VERIFIED, "audit verify", look=True),
+    cli(Action.AUDIT_REPORTED, "audit report --html {folder}/page.html", look=True),
 ]
 ELSEWHERE = frozenset({Action.DELIVERY_FAILED})
 """What the suite of homes shows; the use case is the same."""
