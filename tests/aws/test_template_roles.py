@@ -98,6 +98,13 @@ MATRIX: Final[dict[str, set[str]]] = {
         "s3:PutObject ${CleanBucket.Arn}/deliveries/*/people",
     },
     "Recalls": SEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
+    "Notices": SEND
+    | DELIVERED
+    | {
+        "dynamodb:Query CatalogueTable.Arn",
+        "dynamodb:Query RegistryTable.Arn",
+        "events:PutEvents NoticeBus.Arn",
+    },
     "Redeem": SEND | SPEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
     "Trace": APPEND
     | WRITE
@@ -122,7 +129,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | {f"s3:PutObject ${{AuditBucket.Arn}}/log/{place}" for place in SEALED},
 }
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
-OPEN_TOKENS: Final = {"Deliver", "Recalls", "Redeem", "Trace"}
+OPEN_TOKENS: Final = {"Deliver", "Recalls", "Notices", "Redeem", "Trace"}
 FUNCTIONS: Final = sorted(MATRIX)
 
 
@@ -226,7 +233,10 @@ def test_only_functions_that_tokenise_open_the_keyring() -> None:
 def test_who_opens_tokens_changes_no_key_and_no_registry_and_leafs_through_no_registry() -> None:
     for name in OPEN_TOKENS:
         assert not granted(name) & {"s3:PutObject ${CleanBucket.Arn}/keys/*", *BEGIN}
-        assert "dynamodb:Query RegistryTable.Arn" not in granted(name)
+        leafing = [each for each in grants(name) if "dynamodb:Query" in each["Action"]]
+        leafing = [each for each in leafing if each["Resource"] == ["RegistryTable.Arn"]]
+        changes = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#change"]}}
+        assert [each["Condition"] for each in leafing] == [changes] * (name == "Notices")
 
 
 def test_nobody_signs_who_does_not_seal() -> None:

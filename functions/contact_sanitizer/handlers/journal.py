@@ -52,6 +52,7 @@ class Said(StrEnum):
     RECEIVED = "received"
     POSTPONED = "postponed"
     PAUSED = "paused"
+    UNNOTICED = "unnoticed"
     UNEXPECTED = "unexpected"
 
 
@@ -74,6 +75,10 @@ class Counted(StrEnum):
     CALLS_REFUSED = "CallsRefused"
     MESSAGES_POSTPONED = "MessagesPostponed"
     SEALS = "Seals"
+    NOTICES_TOLD = "NoticesTold"
+    NOTICES_FAILED = "NoticesFailed"
+    NOTICES_LEFT = "NoticesLeft"
+    RECALLS_OVERDUE = "RecallsOverdue"
     UNEXPECTED = "UnexpectedErrors"
 
 
@@ -110,7 +115,7 @@ metrics: Final = Metrics(namespace=NAMESPACE, service=os.environ.get("CS_STACK")
 
 def say(said: Said, **fields: Any) -> None:
     """One line of the log."""
-    if said in {Said.POSTPONED, Said.UNEXPECTED}:
+    if said in {Said.POSTPONED, Said.UNNOTICED, Said.UNEXPECTED}:
         logger.warning(said, extra=fields)
     else:
         logger.info(said, extra=fields)
