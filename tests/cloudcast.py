@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from commands import command
+from commands import Said, command
 from demo import EXAMPLES
-from rehearsal import Person, Rehearsal
+from rehearsal import STACK, Person, Rehearsal
 
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 
@@ -34,6 +34,14 @@ def refused(call: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call()
     return str(caught.value.response["Error"]["Code"])
+
+
+def on_stack(cast: Cast, person: Person, *words: str | Path, give: bytes | None = None) -> Said:
+    """A command on the stack in somebody's name."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cast.stack.environment(person).items():
+            patch.setenv(name, value)
+        return command("--stack", STACK, *words, give=give)
 
 
 def without_tokens(content: bytes) -> list[list[str]]:

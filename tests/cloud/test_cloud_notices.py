@@ -6,9 +6,7 @@ import json
 import time
 from typing import Any
 
-from test_cloud_trace_api import on_stack
-
-from cloudcast import DENIED, Cast, refused
+from cloudcast import DENIED, Cast, on_stack, refused
 
 WISH = {"sender": "bell", "purpose": "marketing"}
 REGISTERED = ["senders", "add", "bell", "--licence", "L-2", "--until", "2099-01-01", "--purpose", "marketing"]
@@ -21,11 +19,7 @@ def listening(cast: Cast) -> str:
     url: str = sqs.create_queue(QueueName="bell")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     bus = cast.stack.outputs["NoticeBusName"]
-    pattern = {
-        "source": ["contact-sanitizer"],
-        "detail-type": ["recalls.pending"],
-        "detail": {"sender": ["bell"]},
-    }
+    pattern = {"detail-type": ["recalls.pending"], "detail": {"sender": ["bell"]}}
     events.put_rule(Name="bell", EventBusName=bus, EventPattern=json.dumps(pattern))
     events.put_targets(Rule="bell", EventBusName=bus, Targets=[{"Id": "bell", "Arn": arn}])
     return url

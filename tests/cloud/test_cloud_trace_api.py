@@ -8,18 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloudcast import DENIED, Cast, refused
-from commands import Said, command
+from cloudcast import DENIED, Cast, on_stack, refused
 from demo import EXAMPLES, TENANT
-from rehearsal import STACK, Person
-
-
-def on_stack(cast: Cast, person: Person, *words: str | Path, give: bytes | None = None) -> Said:
-    """A command on the stack in somebody's name."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in cast.stack.environment(person).items():
-            patch.setenv(name, value)
-        return command("--stack", STACK, *words, give=give)
+from rehearsal import STACK
 
 
 @pytest.fixture(scope="module")
