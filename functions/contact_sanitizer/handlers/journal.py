@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -92,14 +92,20 @@ class AllowedFields(LambdaPowertoolsFormatter):
         if not isinstance(record.msg, Said):
             package = record.name.partition(".")[0]
             return json.dumps({**line, "said": "foreign", "package": _plain(_WORD, package)})
-        stated = {**self.log_format, **vars(record)}
-        for name, form in _FORMS.items():
-            if (value := stated.get(name)) is not None:
-                line[name] = _plain(form, value)
-        for name in _NUMBERS:
-            if type(value := stated.get(name)) is int:
-                line[name] = value
+        line |= allowed({**self.log_format, **vars(record)})
         return json.dumps({**line, "said": record.msg.value}, sort_keys=True)
+
+
+def allowed(stated: Mapping[str, object]) -> dict[str, str | int]:
+    """Of what is stated that which may be told: known names, and values of their form; `-` for others."""
+    told: dict[str, str | int] = {}
+    for name, form in _FORMS.items():
+        if (value := stated.get(name)) is not None:
+            told[name] = _plain(form, value)
+    for name in _NUMBERS:
+        if type(value := stated.get(name)) is int:
+            told[name] = value
+    return told
 
 
 def _plain(form: re.Pattern[str], value: object) -> str:

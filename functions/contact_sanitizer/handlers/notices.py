@@ -18,6 +18,7 @@ from contact_sanitizer.handlers.journal import (
     reporting,
     say,
 )
+from contact_sanitizer.handlers.spans import Span, span
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -53,7 +54,7 @@ def _look(tenant: str, context: LambdaContext) -> Look:
 
     look = Look(failed=1)
     try:
-        with call.workspace(make=False) as workspace:
+        with span(Span.NOTICES), call.workspace(make=False) as workspace:
             bus = NoticeBus(clients.events, settings.notice_bus)
             desk, registry = workspace.delivery_desk(), call.world.registry
             look = give_notice(desk, registry, lambda notice: bus.tell(notice.document()), terms, enough)
