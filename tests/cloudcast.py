@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from commands import command
+from commands import Said, command
 from contact_sanitizer.uploading import UPLOAD, Upload, Uploads
 from contact_sanitizer.workspace import Workspace
 from demo import EXAMPLES, TENANT, wait_for_queue
@@ -84,6 +84,14 @@ def known_uploads(stack: Rehearsal, person: Person, tenant: str = TENANT) -> dic
         uploads = Uploads(world.records)
         found = (uploads.get(record.name) for record in world.records.named(UPLOAD))
         return {upload.upload_id: upload for upload in found if upload}
+
+
+def on_stack(cast: Cast, person: Person, *words: str | Path, give: bytes | None = None) -> Said:
+    """A command on the stack in somebody's name."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cast.stack.environment(person).items():
+            patch.setenv(name, value)
+        return command("--stack", STACK, *words, give=give)
 
 
 def without_tokens(content: bytes) -> list[list[str]]:

@@ -94,6 +94,13 @@ MATRIX: Final[dict[str, set[str]]] = {
         "s3:PutObject ${CleanBucket.Arn}/deliveries/*/people",
     },
     "Recalls": SEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
+    "Notices": SEND
+    | DELIVERED
+    | {
+        "dynamodb:Query CatalogueTable.Arn",
+        "dynamodb:Query RegistryTable.Arn",
+        "events:PutEvents NoticeBus.Arn",
+    },
     "Redeem": SEND | SPEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
     "Trace": APPEND
     | WRITE
@@ -118,7 +125,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | {f"s3:PutObject ${{AuditBucket.Arn}}/log/{place}" for place in SEALED},
 }
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
-OPEN_TOKENS: Final = {"Deliver", "Recalls", "Redeem", "Trace"}
+OPEN_TOKENS: Final = {"Deliver", "Recalls", "Notices", "Redeem", "Trace"}
 
 TRACES_AND_LOGS: Final = frozenset({"logs", "xray"})
 """Services whose rights are the same for every function: its own log, and traces, which know no resources."""
@@ -130,6 +137,7 @@ LISTING: Final[dict[str, set[str]]] = {
     "RecordChoice": {"keys/*"},
     "Deliver": {"keys/*", "lists/*/manifest.json"},
     "Recalls": {"keys/*", "deliveries/*/people"},
+    "Notices": {"keys/*", "deliveries/*/people"},
     "Redeem": {"keys/*", "deliveries/*/people"},
     "Trace": {"keys/*", "lists/*/manifest.json", "lists/*/decisions.parquet", "deliveries/*/people"},
     "Checkpoint": {"log/checkpoint"},

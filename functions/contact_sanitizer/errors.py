@@ -161,6 +161,7 @@ class DeliveryError(ContactSanitizerError):
             "delivery_unknown",
             "people_damaged",
             "people_gone",
+            "notice_unsent",
             "cursor_refused",
             "too_many_tokens",
         }

@@ -58,7 +58,7 @@ UNUSED = {
         "phonenumbers/**/*.pyi",
     ),
 }
-SERVICES = {"s3", "dynamodb", "kms", "sqs", "sts"}
+SERVICES = {"s3", "dynamodb", "events", "kms", "sqs", "sts"}
 
 
 def install(requirements: Path, target: Path, architecture: str) -> None:

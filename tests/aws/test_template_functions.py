@@ -128,6 +128,20 @@ def test_a_seal_that_does_not_come_is_noticed_and_so_is_silence() -> None:
     assert missed["TreatMissingData"] == "breaching"
 
 
+def test_recalls_that_nobody_tells_or_acknowledges_are_noticed() -> None:
+    alarms = resources("AWS::CloudWatch::Alarm", WATCHING)
+    for name, counted in (
+        ("NoticesFailed", Counted.NOTICES_FAILED),
+        ("RecallsOverdue", Counted.RECALLS_OVERDUE),
+    ):
+        assert (alarms[name]["Namespace"], alarms[name]["MetricName"]) == (NAMESPACE, counted.value)
+        assert (alarms[name]["Threshold"], alarms[name]["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    # a look has ended before the next one begins, and each hour has one
+    parameter = template()["Parameters"]["NoticeMinutes"]
+    assert FUNCTIONS["NoticesFunction"]["Timeout"] < 60 * parameter["MinValue"]
+    assert 60 * parameter["Default"] <= alarms["RecallsOverdue"]["Period"]
+
+
 def test_the_log_is_sealed_every_minute_by_one_at_a_time() -> None:
     seal = FUNCTIONS["SealFunction"]
     (event,) = seal["Events"].values()

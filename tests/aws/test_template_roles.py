@@ -117,7 +117,10 @@ def test_a_key_names_the_functions_that_use_it(key: str) -> None:
 def test_who_opens_tokens_changes_no_key_and_no_registry_and_leafs_through_no_registry() -> None:
     for name in OPEN_TOKENS:
         assert not granted(name) & {"s3:PutObject ${CleanBucket.Arn}/keys/*", *BEGIN}
-        assert "dynamodb:Query RegistryTable.Arn" not in granted(name)
+        leafing = [each for each in grants(name) if "dynamodb:Query" in each["Action"]]
+        leafing = [each for each in leafing if each["Resource"] == ["RegistryTable.Arn"]]
+        changes = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#change"]}}
+        assert [each["Condition"] for each in leafing] == [changes] * (name == "Notices")
 
 
 def test_nobody_signs_who_does_not_seal() -> None:

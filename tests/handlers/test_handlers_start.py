@@ -10,7 +10,7 @@ from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.record_choice import handler as record_choice
 from functiondesk import FunctionDesk
 
-ENGINE = ("numpy", "pyarrow", "phonenumbers", "cryptography", "blake3")
+ENGINE = ("numpy", "pyarrow", "phonenumbers", "cryptography", "blake3", "aws_xray_sdk")
 
 
 @pytest.mark.parametrize("name", ["request_upload", "show_upload", "lists", "checkpoint"])
@@ -27,7 +27,8 @@ def test_the_seal_needs_the_light_layer_alone() -> None:
     code = (
         "import sys, contact_sanitizer.handlers.seal, contact_sanitizer.audit.seal;"
         "import contact_sanitizer.audit.notes;"
-        "print([name for name in ('numpy', 'pyarrow', 'phonenumbers', 'pyrage') if name in sys.modules])"
+        "heavy = ('numpy', 'pyarrow', 'phonenumbers', 'pyrage', 'aws_xray_sdk');"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

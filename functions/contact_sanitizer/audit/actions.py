@@ -34,6 +34,7 @@ class Action(StrEnum):
     RECALLS_SHOWN = "recalls.shown"
     RECALLS_ACKNOWLEDGED = "recalls.acknowledged"
     RECALLS_DENIED = "recalls.denied"
+    RECALLS_NOTIFIED = "recalls.notified"
     CONSENT_IMPORTED = "consent.imported"
     CONSENT_RECORDED = "consent.recorded"
     CONSENT_WITHDRAWN = "consent.withdrawn"
@@ -120,6 +121,7 @@ MEANING: Final = MappingProxyType(
         Action.RECALLS_SHOWN: _called(2),
         Action.RECALLS_ACKNOWLEDGED: _called(3),
         Action.RECALLS_DENIED: _called(2),
+        Action.RECALLS_NOTIFIED: _called(1),
         Action.CONSENT_IMPORTED: _stored(5, "consents"),
         Action.CONSENT_RECORDED: _stored(5, "consents"),
         Action.CONSENT_WITHDRAWN: _stored(5, "consents"),

@@ -14,6 +14,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
@@ -58,6 +59,11 @@ class Clients:
     def sqs(self) -> SQSClient:
         """SQS; receiving waits up to 20 seconds by itself."""
         return self.session.client("sqs", config=self._config(_BODY_SECONDS + _SMALL_SECONDS))
+
+    @cached_property
+    def events(self) -> EventBridgeClient:
+        """EventBridge, for notices."""
+        return self.session.client("events", config=self._config(_SMALL_SECONDS))
 
     @cached_property
     def sts(self) -> STSClient:

@@ -8,7 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from botocore.exceptions import ClientError
+from numpy.typing import NDArray
 
 from contact_sanitizer.aws.faults import Fault, fault_of, told
 from contact_sanitizer.aws.histories import Entry, damaged, pack, unpack
@@ -22,10 +24,12 @@ from contact_sanitizer.aws.registry_commit import (
     plan_of,
 )
 from contact_sanitizer.aws.registry_items import (
+    CHANGED_BYTES,
     Head,
     Item,
     PersonKey,
     RegistryTable,
+    changed_in,
     numbered_key,
     person_key,
     write_fault,
@@ -127,6 +131,16 @@ class DynamoRegistry:
     def standing(self) -> RegistryStanding:
         """The present change number and when each register was loaded."""
         return _standing(self._table.head())
+
+    def changed(self, after: int, most: int) -> dict[int, NDArray[np.uint8]] | None:
+        """Whose histories changed after a change number; see `delivery.notices.ChangeLog.changed`."""
+        who = bytearray()
+        for item in self._table.pages(f"{self._table.tenant}#change", f"{after:020}"):
+            who += changed_in(item)
+            if len(who) > CHANGED_BYTES * most:
+                return None
+        rows = np.frombuffer(bytes(who), np.uint8).reshape(-1, CHANGED_BYTES)
+        return {int(code): rows[rows[:, 0] == code, 1:] for code in np.unique(rows[:, 0])}
 
     def forget(self, subject: bytes) -> int:
         """Forgets a person's consents, and of refusals all but the refusal itself; how many events are gone.

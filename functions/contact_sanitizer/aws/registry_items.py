@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _KEYS_A_CALL: Final = 100
 _ROUNDS: Final = 8
 _PAUSE: Final = 0.05
+#: A contract's code and a subject, in the item of a change.
+CHANGED_BYTES: Final = 17
 _LONGEST_PAUSE: Final = 2.0
 
 Item = Mapping[str, Any]
@@ -188,6 +190,17 @@ def history_in(item: Item) -> bytes:
         return bytes(item["history"]["B"])
     except (KeyError, TypeError):
         raise damaged() from None
+
+
+def changed_in(item: Item) -> bytes:
+    """Whose histories a commit changed: for each a contract's code and a subject, one after another."""
+    try:
+        who = bytes(item["who"]["B"])
+    except (KeyError, TypeError):
+        raise damaged() from None
+    if len(who) % CHANGED_BYTES:
+        raise damaged()
+    return who
 
 
 def numbered_key(tenant: str, kind: str, number: int, digits: int) -> dict[str, Any]:

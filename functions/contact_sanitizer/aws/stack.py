@@ -45,6 +45,7 @@ _VARIABLES: Final = {
     "seal_key": "CS_SEAL_KEY",
     "next_seal_keys": "CS_NEXT_SEAL_KEYS",
     "sanitize_queue": "CS_SANITIZE_QUEUE",
+    "notice_bus": "CS_NOTICE_BUS",
 }
 
 
@@ -54,7 +55,8 @@ class StackSettings:
 
     A function is told only those that it uses; what it is not told is empty, and using it fails.
     `default_tenant`: whose world callers of the stack's own account enter where nothing else is said of
-    them; empty: nobody's. `max_upload_bytes`: the most that an upload's form admits.
+    them; empty: nobody's. `max_upload_bytes`: the most that an upload's form admits. `list_days`: how long
+    lists and deliveries are kept. `recall_hours`: after how long an unacknowledged recall is overdue.
     """
 
     name: str
@@ -72,6 +74,9 @@ class StackSettings:
     sanitize_dead_letters: str = ""
     import_queue: str = ""
     import_dead_letters: str = ""
+    notice_bus: str = ""
+    list_days: int = 90
+    recall_hours: int = 24
     default_tenant: str = "default"
     max_upload_bytes: int = LARGEST_UPLOAD
 
@@ -80,10 +85,13 @@ class StackSettings:
         """What a function's environment says."""
         stated = {name: environment.get(variable, "") for name, variable in _VARIABLES.items()}
         size = environment.get("CS_MAX_UPLOAD_BYTES", "")
+        days, hours = environment.get("CS_LIST_DAYS", ""), environment.get("CS_RECALL_HOURS", "")
         return cls(
             name=environment.get("CS_STACK", ""),
             default_tenant=environment.get("CS_DEFAULT_TENANT", "default"),
             max_upload_bytes=min(int(size), LARGEST_UPLOAD) if size.isdecimal() else LARGEST_UPLOAD,
+            list_days=int(days) if days.isdecimal() else 90,
+            recall_hours=int(hours) if hours.isdecimal() else 24,
             **stated,
         )
 

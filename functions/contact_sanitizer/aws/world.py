@@ -186,6 +186,13 @@ class StackWorld:
             del self.__dict__["registry"]
 
 
+def tenants_of(settings: StackSettings, clients: Clients) -> list[str]:
+    """The tenants that were made: each has a keyring; by name."""
+    keyrings = S3Objects(clients.s3, settings.clean, "keys/", settings.data_key)
+    named = (key.partition("/")[0] for key in keyrings.keys() if key.endswith("/keyring.json"))  # noqa: SIM118 - a port, no mapping
+    return [name for name in named if _TENANT.match(name)]
+
+
 def directory_of(settings: StackSettings, clients: Clients) -> Directory:
     """Who may call what in this stack."""
     return Directory(DynamoRecords(clients.dynamodb, settings.catalogue, STACK), settings.default_tenant)

@@ -11,6 +11,7 @@ import click
 
 from contact_sanitizer.cli.frame import Group, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
+from contact_sanitizer.delivery.notices import noticed_recalls
 from contact_sanitizer.delivery.recalls import Pending, acknowledge, pending_recalls, show_recalls
 from contact_sanitizer.listid import parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
@@ -82,10 +83,17 @@ def ack(context: click.Context, delivery: str, cursor: int | None) -> None:
 )
 @click.pass_context
 def pending(context: click.Context, hours: float) -> None:
-    """Show recalls that no sender has acknowledged, for the security reviewer."""
+    """Show recalls that no sender has acknowledged, for the security reviewer.
+
+    At home the registry is asked now; of a stack that is told what its own last look found, some minutes ago.
+    """
     with open_workspace(context) as workspace:
         late = workspace.clock() - int(hours * _HOUR)
-        found = [_document(each, late) for each in pending_recalls(workspace.delivery_desk())]
+        if options_of(context).stack is not None:
+            waiting = noticed_recalls(workspace.world.records)
+        else:
+            waiting = pending_recalls(workspace.delivery_desk())
+        found = [_document(each, late) for each in waiting]
     emit(context, {"pending": found}, _printer(found))
 
 

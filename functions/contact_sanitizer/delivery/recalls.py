@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
 from contact_sanitizer.delivery.desk import DeliveryDesk
-from contact_sanitizer.delivery.people import PeopleRun, read_people
+from contact_sanitizer.delivery.recallsearch import Among, Search
 from contact_sanitizer.delivery.rendering import Form, hashes_of, phones_of
 from contact_sanitizer.errors import CatalogueError, DeliveryError
 from contact_sanitizer.outputs.manifest import rfc3339
@@ -26,14 +26,11 @@ from contact_sanitizer.protection.keyring import SubKey
 from contact_sanitizer.protection.token_text import write_tokens
 from contact_sanitizer.protection.tokens import token_associated_data
 from contact_sanitizer.protection.wire import WIRE_BYTES, BlockOpener
-from contact_sanitizer.screening.consent import ConsentStatus
 from contact_sanitizer.screening.recording import Candidates
-from contact_sanitizer.screening.suppression import SuppressionAct
 
 RECALL: Final = "recall"
 ACKNOWLEDGED: Final = "acknowledged"
 _PAGE: Final = 50_000
-_MOST_LOOKED_UP: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -135,16 +132,35 @@ def pending_recalls(desk: DeliveryDesk) -> Iterator[Pending]:
     Of a delivery whose people are no longer kept, what was found while they were.
     """
     for delivery in Deliveries(desk.records).all():
-        try:
-            feed = _refreshed(delivery, desk, after=None)
-        except DeliveryError as error:
-            if error.code != "people_gone":
-                raise
-            feed = _pages(delivery, desk)
-        known = _acknowledged(delivery, desk)
-        if len(feed.places) > known:
-            since = min(feed.since[known:].tolist())
-            yield Pending(delivery.delivery_id, delivery.sender, len(feed.places) - known, since)
+        if found := look_for_recalls(delivery, desk).pending:
+            yield found
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many recalls a delivery has by now, and those that wait for the sender's word, if any."""
+
+    recalls: int
+    pending: Pending | None
+
+
+def look_for_recalls(delivery: Delivery, desk: DeliveryDesk, among: Among | None = None) -> Found:
+    """A delivery's recalls, found by asking the registry now, about those `among` its people or about all.
+
+    Where its people are no longer kept, those that were found before.
+    """
+    try:
+        feed = _refreshed(delivery, desk, after=None, among=among)
+    except DeliveryError as error:
+        if error.code != "people_gone":
+            raise
+        feed = _pages(delivery, desk)
+    known = _acknowledged(delivery, desk)
+    if len(feed.places) <= known:
+        return Found(len(feed.places), None)
+    since = min(feed.since[known:].tolist())
+    waiting = Pending(delivery.delivery_id, delivery.sender, len(feed.places) - known, since)
+    return Found(len(feed.places), waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +240,16 @@ def _pages(delivery: Delivery, desk: DeliveryDesk) -> _Feed:
     )
 
 
-def _refreshed(delivery: Delivery, desk: DeliveryDesk, after: int | None) -> _Feed:
+def _refreshed(
+    delivery: Delivery, desk: DeliveryDesk, after: int | None, among: Among | None = None
+) -> _Feed:
     """The feed with what the registry says now; with the wires of what comes after the cursor `after`."""
     while True:
         feed = _pages(delivery, desk)
         shown = feed.places[after:] if after is not None else feed.places[:0]
         if after is not None:
             _check_cursor(after, len(feed.places))
-        search = _Search(delivery, desk, feed.places, shown)
+        search = Search(delivery, desk, feed.places, shown, among)
         news = search.run()
         if not len(news):
             return replace(feed, wires=search.wires)
@@ -244,57 +262,6 @@ def _refreshed(delivery: Delivery, desk: DeliveryDesk, after: int | None) -> _Fe
         desk.announce(Action.RECALLS_FOUND, counts={"recalls": len(page)}, **_about(delivery))
         # Whoever was faster has written this page: then it is read, and the rest found anew.
         desk.records.put(RECALL, f"{delivery.delivery_id}/{feed.pages:06}", document, after=0)
-
-
-class _Search:
-    """Goes through a delivery's people once: who is to be recalled now, and is not yet."""
-
-    def __init__(
-        self, delivery: Delivery, desk: DeliveryDesk, known: NDArray[np.int64], shown: NDArray[np.int64]
-    ) -> None:
-        self.wires: dict[int, bytes] = {}
-        self.since = desk.clock()
-        self._delivery = delivery
-        self._desk = desk
-        self._known = np.sort(known)
-        self._shown = np.sort(shown)
-        self._looked_up = 0
-        data = token_associated_data(desk.keyring.tenant, delivery.audience)
-        self._opener = BlockOpener(desk.keyring, SubKey.TOKEN, data)
-
-    def run(self) -> NDArray[np.int64]:
-        """The places of people who are to be recalled and are not in the feed yet."""
-        delivery, now = self._delivery, self._desk.clock() // 1000
-        # That a register is old must not keep a sender from being told who has refused.
-        rule = replace(delivery.use.rule, register_max_age_days={})
-        news = [np.empty(0, np.int64)]
-        with self._desk.registry.screening(rule, now) as screening:
-            for run in read_people(self._desk.shelf.people(delivery.delivery_id), delivery.people):
-                # A person whose key was destroyed is still found, though not on lists of foreign hashes.
-                blocks, _ = self._opener.open(run.wires)
-                bits = delivery.use.weigh(screening.screen(Candidates.of(run.subjects, blocks)), now)
-                places = run.first + np.flatnonzero(bits)
-                fresh = places[~np.isin(places, self._known)]
-                self._note(run, fresh, blocks)
-                self._keep_wires(run)
-                news.append(fresh)
-        return np.concatenate(news)
-
-    def _keep_wires(self, run: PeopleRun) -> None:
-        start, stop = np.searchsorted(self._shown, (run.first, run.first + len(run)))
-        for place in self._shown[start:stop].tolist():
-            self.wires[place] = run.wires[place - run.first].tobytes()
-
-    def _note(self, run: PeopleRun, places: NDArray[np.int64], blocks: NDArray[np.uint8]) -> None:
-        """When the earliest of some newly recalled people had refused."""
-        rows = (places - run.first)[: max(_MOST_LOOKED_UP - self._looked_up, 0)].tolist()
-        self._looked_up += len(rows)
-        for row in rows:
-            history = self._desk.registry.history(run.subjects[row].tobytes(), blocks[row].tobytes())
-            refusals = [e.recorded_at for e in history.consents if e.status is ConsentStatus.WITHDRAWN]
-            refusals += [e.recorded_at for e in history.suppressions if e.act is SuppressionAct.ADDED]
-            later = [at * 1000 for at in refusals if at >= self._delivery.as_of // 1000]
-            self.since = min(self.since, *later) if later else self.since
 
 
 def _rendered(delivery: Delivery, feed: _Feed, desk: DeliveryDesk, after: int) -> Recalls:

@@ -18,6 +18,7 @@ from contact_sanitizer.handlers.journal import Counted, count
 from contact_sanitizer.handlers.redeem import Name
 from contact_sanitizer.handlers.sending import speak_for
 from contact_sanitizer.handlers.show_upload import Id
+from contact_sanitizer.handlers.spans import Span, span
 from contact_sanitizer.handlers.stage import CIRCUMSTANCES
 from contact_sanitizer.outputs.manifest import rfc3339
 
@@ -54,7 +55,7 @@ def post_delivery(list_id: Id, wish: Annotated[DeliveryWish, InBody()]) -> Deliv
     call = enter(router, _ROLES, "deliverList")
     speak_for(call, wish.sender, "deliverList")
     request = DeliveryRequest(list_id, wish.sender, wish.purpose, Form(wish.form), wish.format)
-    with call.workspace(make=False) as workspace:
+    with span(Span.DELIVER, list_id=list_id), call.workspace(make=False) as workspace:
         made = deliver(request, workspace.delivery_desk(), workspace.shelf_of).delivery
     count(Counted.DELIVERIES_MADE)
     count(Counted.ROWS_DELIVERED, made.rows)

@@ -7,6 +7,7 @@ from functools import partial
 
 from contact_sanitizer.handlers.journal import Counted, count
 from contact_sanitizer.handlers.queue import Door, Left, function_of
+from contact_sanitizer.handlers.spans import Span, span
 from contact_sanitizer.handlers.stage import Call
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.policyshelf import DEFAULT
@@ -25,10 +26,11 @@ def _receive(arrival: Arrival, call: Call, reception: Reception, _left: Left) ->
 
 
 def _take(workspace: Workspace, region: str, source: Source, folder: str) -> Mapping[str, int]:
-    if folder == "consents":
-        report = workspace.import_consents(source, ConsentDefaults(), region, _pass_over)
-    else:
-        report = workspace.import_blocks(source, BlockDefaults(), region, _pass_over)
+    with span(Span.IMPORT):
+        if folder == "consents":
+            report = workspace.import_consents(source, ConsentDefaults(), region, _pass_over)
+        else:
+            report = workspace.import_blocks(source, BlockDefaults(), region, _pass_over)
     count(Counted.REGISTER_ROWS, report.rows)
     return _counts(report)
 

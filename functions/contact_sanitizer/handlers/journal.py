@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -52,6 +52,7 @@ class Said(StrEnum):
     RECEIVED = "received"
     POSTPONED = "postponed"
     PAUSED = "paused"
+    UNNOTICED = "unnoticed"
     UNEXPECTED = "unexpected"
 
 
@@ -74,6 +75,10 @@ class Counted(StrEnum):
     CALLS_REFUSED = "CallsRefused"
     MESSAGES_POSTPONED = "MessagesPostponed"
     SEALS = "Seals"
+    NOTICES_TOLD = "NoticesTold"
+    NOTICES_FAILED = "NoticesFailed"
+    NOTICES_LEFT = "NoticesLeft"
+    RECALLS_OVERDUE = "RecallsOverdue"
     UNEXPECTED = "UnexpectedErrors"
 
 
@@ -87,14 +92,20 @@ class AllowedFields(LambdaPowertoolsFormatter):
         if not isinstance(record.msg, Said):
             package = record.name.partition(".")[0]
             return json.dumps({**line, "said": "foreign", "package": _plain(_WORD, package)})
-        stated = {**self.log_format, **vars(record)}
-        for name, form in _FORMS.items():
-            if (value := stated.get(name)) is not None:
-                line[name] = _plain(form, value)
-        for name in _NUMBERS:
-            if type(value := stated.get(name)) is int:
-                line[name] = value
+        line |= allowed({**self.log_format, **vars(record)})
         return json.dumps({**line, "said": record.msg.value}, sort_keys=True)
+
+
+def allowed(stated: Mapping[str, object]) -> dict[str, str | int]:
+    """Of what is stated that which may be told: known names, and values of their form; `-` for others."""
+    told: dict[str, str | int] = {}
+    for name, form in _FORMS.items():
+        if (value := stated.get(name)) is not None:
+            told[name] = _plain(form, value)
+    for name in _NUMBERS:
+        if type(value := stated.get(name)) is int:
+            told[name] = value
+    return told
 
 
 def _plain(form: re.Pattern[str], value: object) -> str:
@@ -110,7 +121,7 @@ metrics: Final = Metrics(namespace=NAMESPACE, service=os.environ.get("CS_STACK")
 
 def say(said: Said, **fields: Any) -> None:
     """One line of the log."""
-    if said in {Said.POSTPONED, Said.UNEXPECTED}:
+    if said in {Said.POSTPONED, Said.UNNOTICED, Said.UNEXPECTED}:
         logger.warning(said, extra=fields)
     else:
         logger.info(said, extra=fields)

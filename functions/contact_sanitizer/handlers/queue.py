@@ -26,6 +26,7 @@ from contact_sanitizer.handlers.journal import (
     reporting,
     say,
 )
+from contact_sanitizer.handlers.spans import Span, span
 from contact_sanitizer.handlers.stage import CIRCUMSTANCES, Call, call_of
 from contact_sanitizer.job import Paused
 from contact_sanitizer.receiving import Arrival, Reception, check_area, postpone
@@ -129,7 +130,8 @@ def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
     reception = Reception(uploads, arrived, call.announce, CIRCUMSTANCES.clock)
     _check_time(context)
     try:
-        upload = door.receive(arrival, call, reception, context.get_remaining_time_in_millis)
+        with span(Span.RECEIVE, **ids):
+            upload = door.receive(arrival, call, reception, context.get_remaining_time_in_millis)
     except Paused:
         say(Said.PAUSED, **ids)
         _tell_again(arrival, call)

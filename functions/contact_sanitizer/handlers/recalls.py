@@ -14,6 +14,7 @@ from contact_sanitizer.delivery.recalls import acknowledge, show_recalls
 from contact_sanitizer.handlers.api import Body, enter, function_of, routes
 from contact_sanitizer.handlers.sending import reviews, speak_for
 from contact_sanitizer.handlers.show_upload import Id
+from contact_sanitizer.handlers.spans import Span, span
 from contact_sanitizer.handlers.stage import Call
 from contact_sanitizer.outputs.manifest import rfc3339
 
@@ -56,7 +57,7 @@ def get_recalls(delivery_id: Id, after: Annotated[int, Query(ge=0)] = 0) -> Reca
     call = enter(router, _READERS, "showRecalls")
     if not reviews(call):
         _check_sender(call, delivery_id, "showRecalls")
-    with call.workspace(make=False) as workspace:
+    with span(Span.RECALLS, delivery_id=delivery_id), call.workspace(make=False) as workspace:
         recalls = show_recalls(delivery_id, workspace.delivery_desk(), after)
     lines = list(recalls.lines())
     told = lines[:MOST]

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from contact_sanitizer.access import Role
 from contact_sanitizer.handlers.api import Body, enter, function_of, routes
 from contact_sanitizer.handlers.journal import Counted, count
+from contact_sanitizer.handlers.spans import Span, span
 from contact_sanitizer.policy_words import REGIONS
 from contact_sanitizer.registering.choices import Choice, record_choices
 from contact_sanitizer.registering.desk import ConsentTerms
@@ -97,7 +98,7 @@ class ReplyRead(Body):
 def post_consents(choices: Annotated[Choices, InBody()]) -> ChoiceResults:
     """Each item has its own result; the same items again change nothing."""
     call = enter(router, _RECORDERS, "recordConsents")
-    with call.workspace() as workspace:
+    with span(Span.RECORD), call.workspace() as workspace:
         desk = workspace.desk(choices.region)
         outcomes = record_choices(desk, [_choice(item, desk.now) for item in choices.items])
     refused = sum(outcome.startswith("refused:") for outcome in outcomes)
@@ -112,7 +113,7 @@ def post_consents(choices: Annotated[Choices, InBody()]) -> ChoiceResults:
 def post_optouts(reply: Annotated[Reply, InBody()]) -> ReplyRead:
     """R, TD, 退订, STOP and the like refuse; a sender reports what was replied to it."""
     call = enter(router, _LISTENERS, "recordOptOut")
-    with call.workspace() as workspace:
+    with span(Span.RECORD), call.workspace() as workspace:
         desk = workspace.desk(reply.region)
         person, asked_at = desk.person(reply.phone), _seconds(reply.asked_at)
         reading = desk.reply(person, reply.message, reply.sender, workspace.registry, asked_at)

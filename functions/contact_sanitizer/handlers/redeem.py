@@ -13,6 +13,7 @@ from contact_sanitizer.delivery.redeem import redeem as redeem_tokens
 from contact_sanitizer.handlers.api import Body, enter, function_of, routes
 from contact_sanitizer.handlers.journal import Counted, count
 from contact_sanitizer.handlers.sending import speak_for
+from contact_sanitizer.handlers.spans import Span, span
 
 router: Final = routes()
 _ROLES: Final = frozenset({Role.SENDER})
@@ -47,7 +48,7 @@ def post_redeem(redemption: Annotated[Redemption, InBody()]) -> Redeemed:
     """Each person is asked for in the registry at this moment; all tokens count against the quotas."""
     call = enter(router, _ROLES, "redeemTokens")
     speak_for(call, redemption.sender, "redeemTokens")
-    with call.workspace(make=False) as workspace:
+    with span(Span.REDEEM), call.workspace(make=False) as workspace:
         desk = workspace.delivery_desk()
         done = redeem_tokens(redemption.tokens, redemption.sender, redemption.purpose, desk)
     refused = sum(word is not None for word in done.refusals)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from contact_sanitizer.handlers.journal import Counted, count
 from contact_sanitizer.handlers.queue import Door, Left, function_of
+from contact_sanitizer.handlers.spans import Span, span
 from contact_sanitizer.handlers.stage import Call
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.job import Manner
@@ -42,7 +43,8 @@ def _made(workspace: Workspace, manner: Manner, list_id: ListId) -> Mapping[str,
 def _make(
     workspace: Workspace, manner: Manner, upload: Source, policy: Policy, list_id: ListId
 ) -> Mapping[str, int]:
-    manifest, _ = workspace.sanitize(upload, policy, manner=manner, list_id=list_id)
+    with span(Span.MAKE_LIST, list_id=list_id):
+        manifest, _ = workspace.sanitize(upload, policy, manner=manner, list_id=list_id)
     count(Counted.LISTS_MADE)
     count(Counted.ROWS_READ, manifest.counts.rows)
     count(Counted.ROWS_KEPT, manifest.counts.kept)

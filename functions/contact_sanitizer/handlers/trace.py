@@ -13,6 +13,7 @@ from pydantic import Field
 from contact_sanitizer.access import Role
 from contact_sanitizer.handlers.api import Body, enter, function_of, routes
 from contact_sanitizer.handlers.record_choice import Phone, Region
+from contact_sanitizer.handlers.spans import Span, span
 from contact_sanitizer.tracing.document import trace_document
 from contact_sanitizer.tracing.trace import Leaf, Place
 from contact_sanitizer.tracing.trace import trace as trace_person
@@ -164,7 +165,7 @@ def post_trace(wish: Annotated[TraceWish, InBody()]) -> Traced:
     """Announced before anything is read; of a person whom nobody knows every array is empty."""
     call = enter(router, _ROLES, "tracePerson")
     leaf = Leaf(Place.of(wish.after) if wish.after else None, _enough)
-    with call.workspace(make=False) as workspace:
+    with span(Span.TRACE), call.workspace(make=False) as workspace:
         person = workspace.desk(wish.region).person(wish.phone)
         found = trace_person(person, workspace.delivery_desk(), workspace.shelf_of, leaf)
     return Traced.model_validate(trace_document(found))
