@@ -8,6 +8,7 @@ from typing import Any, Final
 
 _GAP: Final = 0.25
 """The part of a bar's room that stays empty."""
+_WIDEST: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def chart_of(title: str, word: str, buckets: Sequence[dict[str, Any]]) -> Chart:
         if value:
             height = max(100 * value / top, 1.0)
             label = f"{buckets[place]['from']}: {value:,}"
-            width = step * (1 - _GAP)
+            width = min(step * (1 - _GAP), _WIDEST)
             bars.append(Bar(_short(step * place), _short(100 - height), _short(width), _short(height), label))
     return Chart(title, sum(values), top, peak, peak_at, tuple(bars))
 

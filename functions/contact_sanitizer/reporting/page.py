@@ -108,7 +108,7 @@ def _headline(document: dict[str, Any]) -> Headline:
     if verification["gaps_count"]:
         said = f"{fits} But seals were missing: {verification['gaps_count']:,} times in this period."
         return Headline("look", "!", "Verified, with gaps between seals", said)
-    said = "Nothing was altered, removed, reordered or invented below the newest seal."
+    said = "Nothing was altered, removed, reordered or invented up to the newest seal."
     return Headline("good", "✓", "Verified", f"{said} {fits}")
 
 
