@@ -178,6 +178,8 @@ def test_tables_that_scroll_can_be_reached_by_keyboard(tree: Element) -> None:
         if element.attributes.get("class") == "scroll":
             assert element.attributes["tabindex"] == "0"
             assert element.attributes["role"] == "region"
+    captions = [caption.words() for caption in tree.all("caption")]
+    assert len(captions) == len(set(captions))
 
 
 def test_every_drawing_has_words_or_is_decoration_beside_its_number(tree: Element) -> None:

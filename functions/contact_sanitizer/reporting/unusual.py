@@ -49,7 +49,6 @@ from contact_sanitizer.reporting.showing import day_name, how_many, moment
 
 _MOST_FOUND: Final = 200
 
-_REDEMPTION: Final = ("tokens", "redeemed", "refused")
 _SENDERS: Final = frozenset(
     {Action.DELIVERY_PUBLISHED, Action.TOKENS_REDEEMED, Action.DELIVERY_DENIED, Action.TOKENS_DENIED}
 )
@@ -113,7 +112,8 @@ class Unusual:
         if event.code == "quota_exceeded":
             day.quota_hits += 1
         elif event.action == Action.TOKENS_REDEEMED:
-            tokens, redeemed, refused = (counts.get(word, 0) for word in _REDEMPTION)
+            tokens, redeemed = counts.get("tokens", 0), counts.get("redeemed", 0)
+            refused = counts.get("refused", 0)
             day.tokens += tokens
             day.redeemed += redeemed
             day.refused += refused
