@@ -133,7 +133,10 @@ def receive_list(
             return finished
         return make(reception.arrived.find(arrival), policies.get(upload.policy), arrival.list_id)
 
-    if upload.state is not UploadState.MADE:
+    if upload.state is UploadState.MADE:
+        # A worker whom another overtook may have died over a part of the list: this clears it away.
+        made(arrival.list_id)
+    else:
         upload = _settled(arrival, reception, work)
     if upload.state is UploadState.MADE and not _is_kept(policies, upload.policy):
         _delete(arrival, reception)

@@ -25,7 +25,8 @@ FULL = bool(os.environ.get("CONTACT_SANITIZER_CLOUD_FAULTS"))
 SLICES = 16 if FULL else 1
 CONTENTS = (ROWS, ROWS.replace(b",a\n", b",x\n"), ROWS.replace(b"13912345678,b\n", b"") + b"13,z\n")
 SEEDS = int(os.environ.get("CONTACT_SANITIZER_CLOUD_SEEDS", "40"))
-MOST_CALLS = 90
+CALLS = (9, 25, 50)
+"""How many calls of AWS it takes to find a list made, half made by others, and not begun."""
 
 
 @dataclass
@@ -84,8 +85,9 @@ def copies_of(story: Story, chance: random.Random, *, struck: bool) -> list[Told
     copies = []
     for message, _ in story.told:
         for _ in range(chance.randint(1, 10)):
-            strike = Strike(chance.randrange(MOST_CALLS), chance.choice(MOMENTS), chance.choice(KINDS))
-            copies.append(Told(message, strike if struck and chance.random() < 0.5 else None))
+            at = chance.randrange(chance.choice(CALLS))
+            strike = Strike(at, chance.choice(MOMENTS), chance.choice((*KINDS, "kill", "kill")))
+            copies.append(Told(message, strike if struck and chance.random() < 0.7 else None))
     chance.shuffle(copies)
     return copies
 
