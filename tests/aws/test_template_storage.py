@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
-from templates import resources, statements, template
+from contact_sanitizer.aws.stack import StackSettings
+from templates import ROOT, resources, statements, template
 
 BUCKETS = resources("AWS::S3::Bucket")
 OURS = sorted(set(BUCKETS) - {"AccessLogBucket"})
@@ -13,7 +17,7 @@ POLICIES = {
 UNCONDITIONAL = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
 
 
-def lifecycle(bucket: str) -> list[dict[str, object]]:
+def lifecycle(bucket: str) -> list[dict[str, Any]]:
     return list(BUCKETS[bucket]["LifecycleConfiguration"]["Rules"])
 
 
@@ -74,6 +78,44 @@ def test_one_parameter_drives_the_audit_logs_lock_and_lifecycle() -> None:
     }
     assert lifecycle("AuditBucket")[0]["ExpirationInDays"] == {"Ref": "RetentionDays"}
     assert template()["Parameters"]["AuditLockMode"]["Default"] == "COMPLIANCE"
+
+
+def kept_days() -> dict[str, tuple[str, int]]:
+    """The README's table of retention: what, its parameter, its days."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^  \| ([^|]+) \| (?:`(\w+)`)? ?\| (\d+) \|$", text, re.MULTILINE)
+    return {what.partition(",")[0].partition(":")[0]: (name, int(days)) for what, name, days in rows}
+
+
+def test_the_readme_says_how_long_the_template_keeps_things() -> None:
+    told, parameters = kept_days(), template()["Parameters"]
+    for name, days in told.values():
+        assert not name or parameters[name]["Default"] == days
+    rules = {bucket: {rule["Id"]: rule for rule in lifecycle(bucket)} for bucket in BUCKETS}
+    kept = {
+        "raw uploads": ("", rules["UploadsBucket"]["raw-is-gone-after-a-day"]["ExpirationInDays"]),
+        "parts of a list that is being made": ("", rules["CleanBucket"]["work"]["ExpirationInDays"]),
+        "clean lists": ("ListDays", rules["CleanBucket"]["lists"]["ExpirationInDays"]),
+        "a keyring that was replaced": (
+            "",
+            rules["CleanBucket"]["keys"]["NoncurrentVersionExpiration"]["NoncurrentDays"],
+        ),
+        "audit log": ("RetentionDays", rules["AuditBucket"]["after-the-term"]["ExpirationInDays"]),
+        "functions' logs": (
+            "LogDays",
+            next(iter(resources("AWS::Logs::LogGroup").values()))["RetentionInDays"],
+        ),
+        "access logs of the buckets": ("", rules["AccessLogBucket"]["after-a-year"]["ExpirationInDays"]),
+    }
+    assert {what: (name, {"Ref": name} if name else days) for what, (name, days) in told.items()} == kept
+    assert rules["CleanBucket"]["deliveries"]["ExpirationInDays"] == {"Ref": "ListDays"}
+
+
+def test_functions_without_a_word_of_the_template_keep_things_as_long_as_it_says() -> None:
+    parameters, settings = template()["Parameters"], StackSettings.from_environment({})
+    assert settings.list_days == parameters["ListDays"]["Default"]
+    assert settings.recall_hours == parameters["RecallHours"]["Default"]
+    assert settings.max_upload_bytes == parameters["MaxUploadBytes"]["Default"]
 
 
 def test_segments_of_the_audit_log_and_manifests_are_written_once() -> None:

@@ -216,6 +216,15 @@ def test_security_traces_by_the_api_leaf_after_leaf(gate: type[Gate], tmp_path: 
     assert on_stack("trace", "-", give=b"13812345678\n").code == "not_allowed"
 
 
+def test_a_token_of_an_identity_provider_goes_in_place_of_a_signature(
+    gate: type[Gate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "list").write_text(LIST)
+    monkeypatch.setenv("CONTACT_SANITIZER_API_TOKEN", "head.claims.signature")
+    assert on_stack("upload", tmp_path / "list").status == 0
+    assert set(gate.signed) == {"Bearer head.claims.signature"}
+
+
 def test_a_tenant_that_nobody_made_has_no_world(gate: type[Gate]) -> None:
     assert gate.desk
     assert on_stack("--tenant", "mistyped", "keys", "list").code == "keyring_missing"

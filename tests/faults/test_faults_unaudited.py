@@ -104,6 +104,7 @@ LOOKS = {Action.PERSON_SHOWN, Action.PERSON_TRACED, Action.RECALLS_SHOWN} | {
 
 OF_STACKS = frozenset(
     {
+        Action.RECALLS_NOTIFIED,
         Action.UPLOAD_REQUESTED,
         Action.UPLOAD_DENIED,
         Action.UPLOAD_SHOWN,

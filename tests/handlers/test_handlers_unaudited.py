@@ -260,8 +260,8 @@ CASES = [
     cli(Action.AUDIT_VERIFIED, "audit verify", look=True),
     cli(Action.AUDIT_REPORTED, "audit report --html {folder}/page.html", look=True),
 ]
-ELSEWHERE = frozenset({Action.DELIVERY_FAILED})
-"""What the suite of homes shows; the use case is the same."""
+ELSEWHERE = frozenset({Action.DELIVERY_FAILED, Action.RECALLS_NOTIFIED})
+"""What the suite of homes shows, where the use case is the same, and the tests of notices."""
 
 
 @pytest.fixture

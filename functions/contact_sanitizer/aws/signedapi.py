@@ -1,4 +1,4 @@
-"""An HTTP API of a stack: calls signed with AWS Signature Version 4."""
+"""An HTTP API of a stack: calls signed with AWS Signature Version 4, or made with somebody's token."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from urllib3.util import Timeout
 
 from contact_sanitizer.aws.clients import Clients
 from contact_sanitizer.errors import RequestError
+
+TOKEN: Final = "CONTACT_SANITIZER_API_TOKEN"  # noqa: S105 - where a token stands, not one
+"""The environment's token (a JWT), where an API takes those of an identity provider."""
 
 TIMEOUT: Final = Timeout(connect=5, read=60)
 ANY_ERROR: Final = (HTTPError, OSError, ValueError)
@@ -53,16 +56,9 @@ class SignedApi:
         Raises `RefusedError`, `StrangeError`, and `RequestError` (`not_allowed`) without credentials.
         """
         body = None if document is None else json.dumps(document).encode()
-        request = AWSRequest(method, self._url + path, {"Content-Type": "application/json"}, body)
-        credentials = self._clients.session.get_credentials()
-        region = self._clients.session.region_name
-        if credentials is None or region is None:
-            raise RequestError("not_allowed", "there are no AWS credentials or no region to sign with")
-        SigV4Auth(credentials, "execute-api", region).add_auth(request)
+        headers = self._headers(method, path, body)
         try:
-            answer = self.pool.request(
-                method, self._url + path, body=body, headers=dict(request.headers.items()), timeout=TIMEOUT
-            )
+            answer = self.pool.request(method, self._url + path, body=body, headers=headers, timeout=TIMEOUT)
             stated = json.loads(answer.data[:_LONGEST_ANSWER] or b"null")
         except ANY_ERROR:
             raise StrangeError from None
@@ -71,6 +67,19 @@ class SignedApi:
         if not isinstance(stated, dict):
             raise StrangeError
         return stated
+
+    def _headers(self, method: str, path: str, body: bytes | None) -> dict[str, str]:
+        """What the call says of its caller: the token of an identity provider, or a signature."""
+        plain = {"Content-Type": "application/json"}
+        if token := os.environ.get(TOKEN):
+            return {**plain, "Authorization": f"Bearer {token}"}
+        request = AWSRequest(method, self._url + path, plain, body)
+        credentials = self._clients.session.get_credentials()
+        region = self._clients.session.region_name
+        if credentials is None or region is None:
+            raise RequestError("not_allowed", "there are no AWS credentials or no region to sign with")
+        SigV4Auth(credentials, "execute-api", region).add_auth(request)
+        return dict(request.headers.items())
 
     @cached_property
     def pool(self) -> PoolManager:

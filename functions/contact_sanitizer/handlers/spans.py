@@ -15,6 +15,7 @@ from typing import Any, Final
 from aws_lambda_powertools import Tracer
 
 from contact_sanitizer.handlers.journal import LOGGER, allowed
+from contact_sanitizer.job import Paused
 
 
 class Span(StrEnum):
@@ -46,6 +47,7 @@ def span(name: Span, **ids: object) -> Iterator[None]:
             yield
         except BaseException as error:  # noqa: BLE001 - it is raised again, where the SDK does not see it
             failure = error
-            part.add_fault_flag()
+            if not isinstance(error, Paused):
+                part.add_fault_flag()
     if failure is not None:
         raise failure
