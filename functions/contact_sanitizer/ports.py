@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contact_sanitizer.listid import ListId
     from contact_sanitizer.outputs.digesting import DigestingFile
     from contact_sanitizer.protection.keyring import Keyring
+    from contact_sanitizer.screening.forgetting import Leave
     from contact_sanitizer.screening.recording import (
         Candidates,
         Event,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         PersonHistory,
         Recorded,
         RegistryStanding,
+        Remembered,
     )
     from contact_sanitizer.screening.rule import Rule
 
@@ -177,7 +179,23 @@ class ReplyKeeper(Protocol):
         ...
 
 
-class TenantRegistry(Registry, ReplyKeeper, Protocol):
+class Forgetter(Protocol):
+    """Lets go of one person. Every fault is a `RegistryError`."""
+
+    def remembered(self, subject: bytes, block: bytes) -> Remembered:
+        """How much is held about one person, in foreign lists too."""
+        ...
+
+    def forget(self, subject: bytes, block: bytes, leave: Leave) -> None:
+        """Keeps of one person nothing but bare refusals; the same again changes nothing.
+
+        Promises: whoever was refused at any change number still is, also in a view that was pinned before.
+        An interrupted call is completed by the same call.
+        """
+        ...
+
+
+class TenantRegistry(Registry, ReplyKeeper, Forgetter, Protocol):
     """All that a tenant's registry does."""
 
 
