@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from contact_sanitizer.embedded import records, registry
+from contact_sanitizer.embedded import records, registry, sqlitefile
 from contact_sanitizer.erasing.erase import close_erasure
 from contact_sanitizer.erasing.receipt import Receipt
 from contact_sanitizer.workspace import Workspace
@@ -68,7 +68,7 @@ class Effects:
         self.meet(lambda: None)
 
 
-TRANSACTION = records.transaction
+TRANSACTION = sqlitefile.transaction
 EFFECTS: list[tuple[Any, str]] = [(Path, "rename"), (Path, "replace"), (Path, "mkdir"), (Path, "unlink")]
 EFFECTS += [(os, "link"), (os, "fsync"), (shutil, "rmtree")]
 

@@ -84,18 +84,23 @@ def _say_unfinished(context: click.Context) -> None:
 
 def _write(place: Path, data: bytes) -> None:
     """A new file that only its owner may read; one that says the same stays."""
+    if os.path.lexists(place):
+        if place.is_file() and place.read_bytes() == data:
+            return
+        message = "another file is there already; say another name: the receipt is kept until it is written"
+        raise OutputError("out_exists", message)
     try:
         with writing_errors():
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            with os.fdopen(os.open(place, flags, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-    except OutputError:
-        if not place.is_file() or place.read_bytes() != data:
-            raise
+            _create(place, data)
     except ValueError:
         raise OutputError("out_unwritable", "the receipt cannot be written there") from None
+
+
+def _create(place: Path, data: bytes) -> None:
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _print(document: dict[str, Any], receipt: Path | None) -> None:
