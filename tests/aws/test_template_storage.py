@@ -76,7 +76,7 @@ def test_one_parameter_drives_the_audit_logs_lock_and_lifecycle() -> None:
     assert template()["Parameters"]["AuditLockMode"]["Default"] == "COMPLIANCE"
 
 
-def test_segments_of_the_audit_log_and_manifests_are_written_once() -> None:
+def test_segments_of_the_audit_log_are_written_once_and_manifests_never_blindly() -> None:
     segments = next(each for each in POLICIES["AuditBucket"] if each["Sid"] == "SegmentsOnce")
     manifests = next(each for each in POLICIES["CleanBucket"] if each["Sid"] == "ManifestsOnce")
     sealed = [
@@ -85,7 +85,8 @@ def test_segments_of_the_audit_log_and_manifests_are_written_once() -> None:
     for denial, places in ((segments, sealed), (manifests, ["${CleanBucket.Arn}/lists/*/manifest.json"])):
         assert (denial["Effect"], denial["Principal"]) == ("Deny", "*")
         assert (denial["Action"], denial["Resource"]) == (["s3:PutObject"], places)
-        assert denial["Condition"] == UNCONDITIONAL
+    assert segments["Condition"] == UNCONDITIONAL
+    assert manifests["Condition"]["Null"] == {"s3:if-none-match": "true", "s3:if-match": "true"}
 
 
 def test_nobody_replaces_a_keyring_blindly() -> None:
