@@ -6,7 +6,7 @@ import base64
 import io
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY, CloudWorld, cloud
+from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY, CloudWorld
 from contact_sanitizer.audit.accounts import compare_lists
 from contact_sanitizer.audit.notes import parse_verifiers
 from contact_sanitizer.audit.verify import Verified, verify_log
@@ -34,6 +34,7 @@ from contact_sanitizer.tracing.trace import Trace, trace
 from contact_sanitizer.workspace import Workspace
 from counter import PHONES, Counter, counter_at
 from desk import NOW, OPENED
+from memorycloud import MemoryCloud, memory_world
 
 ANN, BOB = PHONES[3], PHONES[4]
 
@@ -44,6 +45,7 @@ class Place:
 
     counter: Counter
     cloud: CloudWorld | None = None
+    account: MemoryCloud | None = None
     exported: Iterator[int] = field(default_factory=count)
 
     @property
@@ -83,7 +85,7 @@ class Place:
         """The whole log, and every list in it; raises what does not fit."""
         log: Any = self.work.world.audit
         now = self.counter.now[0]
-        log.seal(now) if isinstance(log, StackLog) else log.conclude(now)
+        log.seal(now, {}) if isinstance(log, StackLog) else log.conclude(now)
         found = verify_log(log.objects, parse_verifiers(log.public_keys()))
         compare_lists(found.published, self.lists())
         return found
@@ -169,15 +171,13 @@ def _items(world: CloudWorld) -> dict[str, bytes]:
     return found
 
 
-@contextmanager
-def place_in(world: str, folder: Path) -> Iterator[Place]:
+def place_in(world: str, folder: Path) -> Place:
     """A new place with a list of ten people, in a `home` or in a `stack`."""
-    with ExitStack() as stack:
-        if world == "home":
-            yield Place(counter_at(folder))
-            return
-        made = stack.enter_context(cloud())
-        yield Place(_stack_counter(folder, made), made)
+    if world == "home":
+        return Place(counter_at(folder))
+    account = MemoryCloud()
+    made = memory_world(account)
+    return Place(_stack_counter(folder, made), made, account)
 
 
 def _stack_counter(folder: Path, made: CloudWorld) -> Counter:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -33,15 +32,13 @@ TRUSTING = policy(
 
 
 @pytest.fixture(params=["home", "stack"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    with place_in(request.param, tmp_path) as opened:
-        yield opened
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return place_in(request.param, tmp_path)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Place]:
-    with place_in("home", tmp_path) as opened:
-        yield opened
+def home(tmp_path: Path) -> Place:
+    return place_in("home", tmp_path)
 
 
 def test_nothing_leads_to_an_erased_person_and_nobody_else_is_touched(place: Place) -> None:
@@ -239,18 +236,18 @@ def test_people_are_erased_one_after_another_each_exactly_once(home: Place) -> N
 
 
 def test_no_older_version_of_a_list_or_note_stays_in_a_bucket(tmp_path: Path) -> None:
-    with place_in("stack", tmp_path) as place:
-        counter = place.counter
-        counter.sender()
-        made = counter.made()
-        counter.deliver(made)
-        for number, phone in enumerate((PHONES[5], PHONES[0]), 1):
-            place.erase(phone)
-            assert place.manifest(made).erased == number
-        kept = sorted(key.split()[0].rpartition("/")[2] for key in place.everything() if "/" in key)
-        assert kept == ["clean.csv", "decisions.parquet", "manifest.json", "people", "rejects.csv"]
-        assert place.file(made, "clean.csv").count(b"ct_") == 8
-        place.verify()
+    place = place_in("stack", tmp_path)
+    counter = place.counter
+    counter.sender()
+    made = counter.made()
+    counter.deliver(made)
+    for number, phone in enumerate((PHONES[5], PHONES[0]), 1):
+        place.erase(phone)
+        assert place.manifest(made).erased == number
+    kept = sorted(key.split()[0].rpartition("/")[2] for key in place.everything() if "/" in key)
+    assert kept == ["clean.csv", "decisions.parquet", "manifest.json", "people", "rejects.csv"]
+    assert place.file(made, "clean.csv").count(b"ct_") == 8
+    place.verify()
 
 
 def test_everybody_can_be_erased_from_a_list(home: Place) -> None:
@@ -452,36 +449,36 @@ def test_a_delivery_that_read_the_list_before_it_was_written_anew_is_refused(
 
 
 def test_two_people_are_erased_at_once(tmp_path: Path) -> None:
-    with place_in("home", tmp_path) as place:
-        made = [place.counter.made() for _ in range(4)]
-        place.handed_out(made[0])
-        errors: list[BaseException] = []
+    place = place_in("home", tmp_path)
+    made = [place.counter.made() for _ in range(4)]
+    place.handed_out(made[0])
+    errors: list[BaseException] = []
 
-        def work(phone: str) -> None:
-            own = Workspace.open(tmp_path / "home", principal="tester")
-            try:
-                for _ in range(20):
-                    try:
-                        erasing.erase(own.desk("CN").person(phone), own.erase_desk)
-                        break
-                    except (OutputError, DeliveryError):  # the other one was at the same list
-                        continue
-            except BaseException as error:  # noqa: BLE001 - told to the test
-                errors.append(error)
-            finally:
-                own.close()
+    def work(phone: str) -> None:
+        own = Workspace.open(tmp_path / "home", principal="tester")
+        try:
+            for _ in range(20):
+                try:
+                    erasing.erase(own.desk("CN").person(phone), own.erase_desk)
+                    break
+                except (OutputError, DeliveryError):  # the other one was at the same list
+                    continue
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            errors.append(error)
+        finally:
+            own.close()
 
-        threads = [Thread(target=work, args=(phone,)) for phone in (ANN, BOB, PHONES[7])]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert errors == []
-        for phone in (ANN, BOB, PHONES[7]):
-            place.erase(phone)
-            assert place.trace(phone).is_unknown
-        assert [place.manifest(each).outputs[0].rows for each in made] == [7] * 4
-        place.verify()
+    threads = [Thread(target=work, args=(phone,)) for phone in (ANN, BOB, PHONES[7])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    for phone in (ANN, BOB, PHONES[7]):
+        place.erase(phone)
+        assert place.trace(phone).is_unknown
+    assert [place.manifest(each).outputs[0].rows for each in made] == [7] * 4
+    place.verify()
 
 
 def test_a_list_that_is_put_back_as_it_was_is_found(home: Place) -> None:

@@ -17,11 +17,12 @@ import pytest
 from contact_sanitizer.embedded import records, registry, sqlitefile
 from contact_sanitizer.erasing.erase import close_erasure
 from contact_sanitizer.erasing.receipt import Receipt
+from contact_sanitizer.errors import ContactSanitizerError
 from contact_sanitizer.workspace import Workspace
 from counter import PHONES, Counter
 from desk import OPENED, home_of
 from erasedesk import Place, place_in
-from faultdesk import Killed, Strike, struck
+from struckcalls import Calls, Killed, Strike
 
 FULL = bool(os.environ.get("CONTACT_SANITIZER_ERASURES"))
 #: How many points are struck of all that there are, where not all are.
@@ -147,13 +148,13 @@ def struck_down(world: str, folder: Path, points: list[tuple[int, bool]], proces
     for start in range(0, len(points), len(PHONES)):
         some = points[start : start + len(PHONES)]
         (folder / f"{start}").mkdir()
-        with place_in(world, folder / f"{start}") as place:
-            filled(place)
-            for phone, (at, after) in zip(PHONES, some, strict=False):
-                deaths += process(place, phone, at, after)
-                place = reopened(place)  # noqa: PLW2901 - the same one
-                place.verify()
-                finished(place, phone)
+        place = place_in(world, folder / f"{start}")
+        filled(place)
+        for phone, (at, after) in zip(PHONES, some, strict=False):
+            deaths += process(place, phone, at, after)
+            place = reopened(place)
+            place.verify()
+            finished(place, phone)
     return deaths
 
 
@@ -166,12 +167,12 @@ def sample(points: int, seed: int) -> list[tuple[int, bool]]:
 
 def test_a_home_in_which_an_erasure_was_killed(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
-    with place_in("home", tmp_path / "whole") as place:
-        filled(place)
-        effects = Effects()
-        with counted(effects):
-            place.erase(PHONES[9])
-        finished(place, PHONES[9])
+    place = place_in("home", tmp_path / "whole")
+    filled(place)
+    effects = Effects()
+    with counted(effects):
+        place.erase(PHONES[9])
+    finished(place, PHONES[9])
     assert effects.done > 60
     points = sample(effects.done, 5)
     assert struck_down("home", tmp_path, points, in_home) >= len(points) * 0.9
@@ -183,20 +184,50 @@ def test_a_stack_in_which_an_erasure_was_killed(tmp_path: Path, monkeypatch: pyt
     for module in ("registry_items", "registry_commit"):
         monkeypatch.setattr(f"contact_sanitizer.aws.{module}.pause", lambda _turn: None)
     (tmp_path / "whole").mkdir()
-    with place_in("stack", tmp_path / "whole") as place, struck() as calls:
-        filled(place)
-        calls.begin()
-        place.erase(PHONES[9])
-        points = sample(len(calls.sent), 7)
-        assert len(calls.sent) > 60
+    place = place_in("stack", tmp_path / "whole")
+    filled(place)
+    calls = calls_of(place)
+    place.erase(PHONES[9])
+    assert len(calls.sent) > 60
+    points = sample(len(calls.sent), 7)
+    assert struck_down("stack", tmp_path, points, in_stack) >= len(points) * 0.9
+
+
+def calls_of(place: Place, strike: Strike | None = None) -> Calls:
+    """The calls of a new process."""
+    assert place.account is not None
+    calls = Calls()
+    calls.begin(strike)
+    place.account.gate = calls.meet
+    return calls
+
+
+def in_stack(place: Place, phone: str, at: int, after: bool) -> bool:  # noqa: FBT001 - a case
+    calls_of(place, Strike(at, "after" if after else "before", "kill"))
+    try:
+        place.erase(phone)
+    except Killed:
+        return True
+    finally:
+        calls_of(place)
+    return False
+
+
+@pytest.mark.parametrize("kind", ["timeout", "500", "throttle", "lost"])
+def test_a_stack_whose_calls_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    for module in ("registry_items", "registry_commit"):
+        monkeypatch.setattr(f"contact_sanitizer.aws.{module}.pause", lambda _turn: None)
+    monkeypatch.setattr("contact_sanitizer.aws.objects.time.sleep", lambda _seconds: None)
 
     def in_stack(place: Place, phone: str, at: int, after: bool) -> bool:  # noqa: FBT001 - a case
-        with struck() as calls:
-            calls.begin(Strike(at, "after" if after else "before", "kill"))
-            try:
-                place.erase(phone)
-            except Killed:
-                return True
+        calls_of(place, Strike(at, "after" if after else "before", kind))
+        try:
+            place.erase(phone)
+        except ContactSanitizerError:
+            return True
+        finally:
+            calls_of(place)
         return False
 
-    assert struck_down("stack", tmp_path, points, in_stack) >= len(points) * 0.9
+    failed = struck_down("stack", tmp_path, sample(90, 11), in_stack)
+    assert failed or kind == "lost"

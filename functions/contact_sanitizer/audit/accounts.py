@@ -150,9 +150,7 @@ class _Deliveries:
         self.unproven = self.unfinished = 0
         self._published = published
         self._by_file = {
-            digest: name
-            for name, digests in published.deliveries.items()
-            for digest in digests.get(FILE, ())
+            digest: name for name, digests in published.deliveries.items() for digest in digests.get(FILE, ())
         }
 
     def take_record(self, record: Recorded) -> None:

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from functools import partial
 
 from contact_sanitizer.audit.events import Outcome
 from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.delivery.deliveries import Delivery
+from contact_sanitizer.erasing.damage import DAMAGED, looked_at_twice
 from contact_sanitizer.erasing.desk import EraseDesk, Work
 from contact_sanitizer.erasing.handedout import (
     erase_from_delivery,
@@ -29,11 +30,10 @@ from contact_sanitizer.erasing.receipt import Receipt, Unfinished, refusals_of
 from contact_sanitizer.erasing.search import Search, refusal_scopes, trusts_the_file
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, OutputError
 from contact_sanitizer.listid import ListId, moment_of
+from contact_sanitizer.outputs.listfiles import DECISIONS
 from contact_sanitizer.protection.commitments import OPENING_BYTES, pending_name
 from contact_sanitizer.registering.desk import Person
 from contact_sanitizer.screening.forgetting import Leave
-
-_DAMAGED: Final = {"list_damaged", "people_damaged"}
 
 
 def erase(person: Person, desk: EraseDesk, *, leave_refusal: bool = False) -> Receipt:
@@ -149,7 +149,7 @@ class _Erasure:
     def _conclude_steps(self) -> None:
         """What an earlier attempt was about to do and the person is no longer in was done."""
         for step in self._open_steps():
-            if step.name not in self.search.found:
+            if step.name not in self.search.found and step.name not in self.search.unfinished:
                 self.work.journal.put(replace(step, done=True))
 
     def _open_steps(self) -> list[Step]:
@@ -164,10 +164,13 @@ class _Erasure:
     def _take_out(self, found: _Found) -> None:
         for entry in found.lists:
             with self._noting_damage("list", entry.list_id):
-                erase_from_list(ListId(entry.list_id), self.work)
+                list_id, shelf = ListId(entry.list_id), self.work.desk.shelf_of(entry)
+                files = [shelf.file(list_id, name) for name in (DECISIONS, f"clean.{entry.terms.format}")]
+                looked_at_twice(partial(erase_from_list, list_id, self.work), files)
         for delivery in found.deliveries:
             with self._noting_damage("delivery", delivery.delivery_id):
-                erase_from_delivery(delivery.delivery_id, self.work)
+                note = self.work.desk.delivery.shelf.people(delivery.delivery_id)
+                looked_at_twice(partial(erase_from_delivery, delivery.delivery_id, self.work), [note])
         for name in found.redemptions:
             erase_from_redemption(name, self.work)
 
@@ -177,7 +180,7 @@ class _Erasure:
         try:
             yield
         except (OutputError, DeliveryError) as error:
-            if error.code not in _DAMAGED:
+            if error.code not in DAMAGED:
                 raise
             self.search.unfinished[name] = Unfinished(thing, name, "damaged")
 

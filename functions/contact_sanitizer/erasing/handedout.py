@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from contact_sanitizer.delivery.deliveries import Delivery
 from contact_sanitizer.delivery.people import erase_from, read_people
 from contact_sanitizer.delivery.recalls import recall_at
 from contact_sanitizer.delivery.redeem import REDEMPTION
+from contact_sanitizer.erasing.damage import looked_at_twice
 from contact_sanitizer.erasing.desk import Work
 from contact_sanitizer.erasing.journal import Step, Thing
 from contact_sanitizer.erasing.receipt import Recipient
@@ -52,9 +54,9 @@ def erase_from_delivery(delivery_id: ListId, work: Work) -> None:
 def settle_delivery(step: Step, work: Work) -> None:
     """Complete what an earlier attempt has published of a note, and enter it where that is what is there."""
     delivery_id, shelf = ListId(step.name), work.desk.delivery.shelf
+    note = shelf.people(delivery_id)
     try:
-        for _ in read_people(shelf.people(delivery_id), step.digest):
-            pass
+        looked_at_twice(lambda: deque(read_people(note, step.digest), maxlen=0), [note])
     except DeliveryError:
         return
     shelf.settle(delivery_id)

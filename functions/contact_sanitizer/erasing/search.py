@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.delivery.deliveries import Delivery
 from contact_sanitizer.delivery.redeem import REDEMPTION
-from contact_sanitizer.delivery.traces import is_in_redemption, place_of
+from contact_sanitizer.delivery.traces import delivered_to, redeemed_in
+from contact_sanitizer.erasing.damage import looked_at_twice
 from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.erasing.receipt import Unfinished
-from contact_sanitizer.errors import DeliveryError, IntakeError
-from contact_sanitizer.listid import ListId
+from contact_sanitizer.errors import DeliveryError
 from contact_sanitizer.policy_words import Evidence
 from contact_sanitizer.terms import Use
 from contact_sanitizer.tracing.trace import Unread, decided_in
 
 #: What was begun longer ago is not finished any more: its upload is gone, or whoever made it (milliseconds).
 LONGEST_MAKING: Final = 24 * 3_600_000
-_MISSING: Final = {"file_missing", "object_missing"}
 
 
 @dataclass
@@ -62,14 +62,7 @@ class Search:
             if ("delivery", name) in self._seen:
                 continue
             self._seen.add(("delivery", name))
-            if self._is_gone(name):
-                continue
-            try:
-                found = place_of(self.subject, delivery, self.desk.delivery) is not None
-            except DeliveryError:
-                self.unfinished[name] = Unfinished("delivery", name, "damaged")
-                continue
-            if found:
+            if self._was_delivered(delivery):
                 self.found.add(name)
                 yield delivery
 
@@ -78,7 +71,7 @@ class Search:
         for record in self.desk.delivery.records.named(REDEMPTION):
             if ("redemption", record.name) not in self._seen:
                 self._seen.add(("redemption", record.name))
-                if is_in_redemption(self.subject, record):
+                if redeemed_in(self.subject, record):
                     self.found.add(record.name)
                     yield record.name
 
@@ -90,12 +83,18 @@ class Search:
         if why is Unread.DAMAGED or (why in {Unread.MAKING, Unread.FAILED} and young):
             self.unfinished[entry.list_id] = Unfinished("list", entry.list_id, why.value)
 
-    def _is_gone(self, delivery_id: ListId) -> bool:
+    def _was_delivered(self, delivery: Delivery) -> bool:
         try:
-            self.desk.delivery.shelf.people(delivery_id).open().close()
-        except IntakeError as error:
-            return error.code in _MISSING
-        return False
+            desk = self.desk.delivery
+            look = partial(delivered_to, self.subject, delivery, desk)
+            return looked_at_twice(look, [desk.shelf.people(delivery.delivery_id)]) is not None
+        except DeliveryError as error:
+            if error.code == "people_damaged":
+                name = delivery.delivery_id
+                self.unfinished[name] = Unfinished("delivery", name, "damaged")
+            elif error.code != "people_gone":
+                raise
+            return False
 
 
 def refusal_scopes(uses: list[Use]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.audit.events import Event
-from contact_sanitizer.audit.succession import Successions
+from contact_sanitizer.audit.replacements import Replacements
 
 LIST, DELIVERY = "01KAKV2DC060RK4CSM6MV3EE1S", "01KAKV2DC060RK4CSM6MV3EE1T"
 ONE, TWO = "01KAKV2DC060RK4CSM6MV3EE1W", "01KAKV2DC060RK4CSM6MV3EE1V"
@@ -27,7 +27,7 @@ def replaced(erasure: str, before: str, after: str) -> bytes:
 
 
 def manifests(*lines: bytes) -> list[str]:
-    found = Successions()
+    found = Replacements()
     for each in lines:
         found.take(each)
     return sorted(state["manifest"] for state in found.states(LIST, FIRST, "manifest"))
@@ -63,7 +63,7 @@ def test_what_an_erasure_announced_before_another_was_faster_is_overruled() -> N
 
 
 def test_files_that_an_erasure_does_not_name_stay_what_they_were() -> None:
-    found = Successions()
+    found = Replacements()
     found.take(replaced(ONE, A, B))
     states = found.states(LIST, FIRST, "manifest")
     assert {"manifest": B, "clean": B, "rejects": A} in states
@@ -79,7 +79,7 @@ def test_events_that_lead_in_a_circle_end() -> None:
 
 
 def test_a_note_follows_the_same_rule() -> None:
-    found = Successions()
+    found = Replacements()
     found.take(line(ONE, list_id=LIST, delivery_id=DELIVERY, digests={"people": B, "superseded": A}))
     assert [state["people"] for state in found.states(DELIVERY, {"people": A}, "people")] == [A, B]
     assert found.states(LIST, FIRST, "manifest") == [FIRST]
