@@ -61,7 +61,9 @@ def test_after_an_erasure_nothing_is_known_and_the_audit_verifies(home: Path) ->
     traced = command("trace", "-", home=home, give=PHONE.encode()).out
     assert traced.startswith("Nothing is known of this person")
     assert redeemed(home) == ["refused", f"+86{OTHER}"]
-    assert command("audit", "verify", home=home).out.endswith("0 more are not in that folder.\n")
+    verified = command("audit", "verify", "--json", home=home)
+    assert verified.status == 0
+    assert verified.document["lists"]["compared"] == 1
     receipt = json.loads((home.parent / "receipt.json").read_text())
     assert receipt["format"] == "contact-sanitizer/erasure/v1"
     assert receipt["complete"]
@@ -71,6 +73,20 @@ def test_after_an_erasure_nothing_is_known_and_the_audit_verifies(home: Path) ->
     (entry,) = command("lists", "--json", home=home).document["lists"]
     shown = command("lists", "show", entry["list_id"], "--json", home=home).document
     assert shown["erased"] == 1
+
+
+def test_a_note_that_is_put_back_as_it_was_is_found(home: Path) -> None:
+    (note,) = (home / "tenants" / "default" / "deliveries").iterdir()
+    before = note.read_bytes()
+    assert erased(home).status == 0
+    assert command("audit", "verify", home=home).status == 0
+    after = note.read_bytes()
+    assert after != before
+    for content in (before, after[:-1] + b"x", after + b"x", after[:16]):
+        note.write_bytes(content)
+        assert command("audit", "verify", home=home).code == "delivery_altered"
+    note.write_bytes(after)
+    assert command("audit", "verify", home=home).status == 0
 
 
 def test_after_a_refusal_trace_finds_nothing_but_the_suppression(home: Path) -> None:

@@ -205,7 +205,7 @@ def logs(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(logs())
 def test_no_refusal_is_weakened_by_forgetting(
     tmp_path_factory: pytest.TempPathFactory, log: list[Event]
@@ -222,7 +222,7 @@ def test_no_refusal_is_weakened_by_forgetting(
         assert registry.history(ANN, BLOCK).consents == ()
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(logs())
 def test_each_refusal_stays_where_it_was_in_the_order_of_changes(log: list[Event]) -> None:
     kept = bare_refusals(ANN, list(enumerate(log, 1)), Leave(NOW))
