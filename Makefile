@@ -15,7 +15,7 @@ SAM := PATH="$(CURDIR)/$(CLOUD)/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0
 TEMPLATES := template.yaml infra/people.yaml infra/watching.yaml
 
 .PHONY: help setup demo test check check-code check-cloud format bench plan differential fuzz crash tamper seals clean
-.PHONY: cloud-faults deliveries bench-delivery
+.PHONY: cloud-faults deliveries erasures bench-delivery
 .PHONY: build deploy cloud-demo test-cloud bench-aws layer-locks
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make tamper        12 kinds of tampering at 1,000 places of an audit log"
 	@echo "make seals         8 writers and a crashing sealer, 500 times"
 	@echo "make cloud-faults  every call of AWS struck while a list is made, 1,000 seeds of messages in any order"
+	@echo "make erasures      an erasure killed at each of its effects, in a home and in a stack"
 	@echo "make deliveries    redemptions at once with 1,000 seeds, 100,000 people to two senders"
 	@echo "make bench-delivery  deliver a million rows, redeem their tokens"
 	@echo "make plan          rebuild the numbering plan from the installed phonenumbers"
@@ -123,6 +124,9 @@ seals: $(READY)
 cloud-faults: $(READY)
 	@CONTACT_SANITIZER_CLOUD_FAULTS=1 CONTACT_SANITIZER_CLOUD_SEEDS=1000 $(BIN)/python -m pytest -n auto --dist worksteal \
 	  tests/handlers/test_handlers_faults.py tests/handlers/test_handlers_races.py tests/handlers/test_handlers_unaudited.py
+
+erasures: $(READY)
+	@CONTACT_SANITIZER_ERASURES=1 $(BIN)/python -m pytest -n auto tests/faults/test_faults_erase.py
 
 deliveries: $(READY)
 	@CONTACT_SANITIZER_SEEDS=1000 CONTACT_SANITIZER_PEOPLE=100000 $(BIN)/python -m pytest -n auto tests/delivery

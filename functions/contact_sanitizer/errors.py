@@ -188,6 +188,8 @@ class OutputError(ContactSanitizerError):
             "list_exists",
             "list_claimed",
             "list_damaged",
+            "list_busy",
+            "erase_unfinished",
             "interrupted",
         }
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contact_sanitizer.listid import ListId
     from contact_sanitizer.outputs.digesting import DigestingFile
     from contact_sanitizer.protection.keyring import Keyring
+    from contact_sanitizer.screening.forgetting import Leave
     from contact_sanitizer.screening.recording import (
         Candidates,
         Event,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         PersonHistory,
         Recorded,
         RegistryStanding,
+        Remembered,
     )
     from contact_sanitizer.screening.rule import Rule
 
@@ -119,6 +121,32 @@ class ListSink(Protocol):
         ...
 
 
+class ListRevision(Protocol):
+    """A finished list whose files are being written anew; readers see the old ones until `publish`.
+
+    While it is entered nobody else revises the list, or whoever comes second fails with `OutputError`
+    (`list_busy`) and nothing is changed.
+    """
+
+    def create(self, name: str) -> DigestingFile:
+        """A file in the place of the one of that name; what is not made anew stays as it is."""
+        ...
+
+    def publish(self, manifest: bytes) -> object:
+        """Make the new files visible together, and let go of those that they replace, for good."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Itself; `OutputError` (`list_unknown`) where there is no such list."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Removes what was not published."""
+        ...
+
+
 class ListShelf(Protocol):
     """Where lists are made and found, each whole or not at all."""
 
@@ -141,6 +169,18 @@ class ListShelf(Protocol):
 
     def where(self, list_id: ListId) -> str:
         """Where a person finds the list."""
+        ...
+
+
+class RevisableShelf(ListShelf, Protocol):
+    """A shelf whose finished lists may be written anew: for erasing a person, and for nothing else."""
+
+    def revise(self, list_id: ListId) -> ListRevision:
+        """A finished list, to be written anew."""
+        ...
+
+    def settle(self, list_id: ListId) -> None:
+        """Complete a revision that was interrupted while it was published; else nothing."""
         ...
 
 
@@ -177,7 +217,23 @@ class ReplyKeeper(Protocol):
         ...
 
 
-class TenantRegistry(Registry, ReplyKeeper, Protocol):
+class Forgetter(Protocol):
+    """Lets go of one person. Every fault is a `RegistryError`."""
+
+    def remembered(self, subject: bytes, block: bytes) -> Remembered:
+        """How much is held about one person, in foreign lists too."""
+        ...
+
+    def forget(self, subject: bytes, block: bytes, leave: Leave) -> None:
+        """Keeps of one person nothing but bare refusals; the same again changes nothing.
+
+        Promises: whoever was refused at any change number still is, also in a view that was pinned before.
+        An interrupted call is completed by the same call.
+        """
+        ...
+
+
+class TenantRegistry(Registry, ReplyKeeper, Forgetter, Protocol):
     """All that a tenant's registry does."""
 
 
@@ -252,6 +308,31 @@ class DeliverySink(Protocol):
         ...
 
 
+class NoteRevision(Protocol):
+    """The note of a delivery's people being written anew; readers see the old one until `publish`.
+
+    As with `ListRevision` one is at work, or the second fails with `OutputError` (`list_busy`).
+    """
+
+    def people(self) -> DigestingFile:
+        """The note in the place of the old one; its digest is a `note_digest`."""
+        ...
+
+    def publish(self) -> None:
+        """Make it visible, and let go for good of the old one and of the sender's file, where it is kept."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Removes what was not published."""
+        ...
+
+
 class DeliveryShelf(Protocol):
     """Where deliveries are made, and where the notes of their people are."""
 
@@ -261,6 +342,14 @@ class DeliveryShelf(Protocol):
 
     def people(self, delivery_id: ListId) -> Source:
         """The note of a delivery's people."""
+        ...
+
+    def revise(self, delivery_id: ListId) -> NoteRevision:
+        """A delivery's note, to be written anew: for erasing a person, and for nothing else."""
+        ...
+
+    def settle(self, delivery_id: ListId) -> None:
+        """Complete a revision that was interrupted while it was published; else nothing."""
         ...
 
 
@@ -309,6 +398,10 @@ class Records(Protocol):
         """Keep it as version `after + 1` where `after` is the present one (0: none); whether it was kept."""
         ...
 
+    def delete(self, kind: str, name: str, *, after: int) -> bool:
+        """Let go of the document where `after` is its present version; whether it was there and is gone."""
+        ...
+
     def named(self, kind: str, prefix: str = "", after: str = "") -> Iterator[Record]:
         """A kind's documents whose names begin with `prefix` and come after `after`, ascending by name."""
         ...
@@ -341,7 +434,7 @@ class World(Protocol):
         """The tenant's consents and suppressions."""
         ...
 
-    def shelf(self, place: str | None) -> ListShelf:
+    def shelf(self, place: str | None) -> RevisableShelf:
         """Where lists go: `place`, or the world's own."""
         ...
 

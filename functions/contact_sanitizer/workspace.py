@@ -25,6 +25,7 @@ from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.senders import SenderDesk
 from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.embedded.world import HomeWorld
+from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.errors import AuditError, HomeError, IntakeError, RequestError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
@@ -35,7 +36,7 @@ from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.ports import ListShelf, Objects, TenantRegistry, World
+from contact_sanitizer.ports import Objects, RevisableShelf, TenantRegistry, World
 from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.protection.sealing import seal_numbers
@@ -159,7 +160,7 @@ class Workspace:
         """Which lists were made."""
         return Catalogue(self.world.records)
 
-    def shelf_of(self, entry: ListEntry) -> ListShelf:
+    def shelf_of(self, entry: ListEntry) -> RevisableShelf:
         """Where a list that was entered in the catalogue is."""
         return self.world.shelf(entry.place)
 
@@ -209,6 +210,11 @@ class Workspace:
             self.principal,
             meter,
         )
+
+    @property
+    def erase_desk(self) -> EraseDesk:
+        """The desk for erasing a person."""
+        return EraseDesk(self.tenant, self.delivery_desk(), self.registry, self.shelf_of, self.randomness)
 
     def import_consents(
         self,

@@ -13,7 +13,10 @@ PACKAGE = Path(__file__).parents[2] / "functions" / "contact_sanitizer"
 STEPS = ["intake", "phone", "screening", "protection", "outputs"]
 GROUND = {"", "errors", "reasons", "listid"}
 FOUNDATION = GROUND | {"policy", "policy_text", "policy_words"}
-USE_CASES = {"job", "registering", "catalogue", "terms", "delivery", "tracing", "reporting", "reconciling"}
+USE_CASES = {"job", "registering", "catalogue", "terms", "delivery", "tracing", "reporting"} | {
+    "reconciling",
+    "erasing",
+}
 DOORS = {"access", "arrivals", "policyshelf", "receiving", "redriving", "uploading"}
 
 ALLOWED: dict[str, set[str]] = {
@@ -30,6 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "tracing": FOUNDATION | {*STEPS, "audit", "ports", "catalogue", "delivery", "registering", "tracing"},
     "reporting": FOUNDATION | {"audit", "ports", "outputs", "reporting"},
     "reconciling": FOUNDATION | {"audit", "ports", "access", "reporting", "reconciling"},
+    "erasing": FOUNDATION
+    | {*STEPS, "audit", "ports", "catalogue", "terms", "delivery", "registering", "tracing", "erasing"},
     "announcing": FOUNDATION | {"audit", "ports"},
     "access": FOUNDATION | {"audit", "ports"},
     "policyshelf": FOUNDATION | {"ports"},

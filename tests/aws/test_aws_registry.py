@@ -16,6 +16,7 @@ from contact_sanitizer.aws import registry_commit
 from contact_sanitizer.aws.registry import DynamoRegistry
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus
+from contact_sanitizer.screening.forgetting import Leave
 from contact_sanitizer.screening.recording import Candidates, Event, ImportMark, Outcome
 from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.suppression import SuppressionAct, SuppressionEvent, SuppressionReason
@@ -23,7 +24,7 @@ from contact_sanitizer.screening.verdict import Drop
 
 RULE = Rule("marketing", "sms")
 NOW = 1_000_000
-ANN, BOB = bytes([1]) * 16, bytes([2]) * 16
+ANN, BOB, EVE = (bytes([n]) * 16 for n in (1, 2, 3))
 
 
 @pytest.fixture(autouse=True)
@@ -169,19 +170,26 @@ def test_a_history_that_outgrows_its_item_is_refused_and_stays(registry: DynamoR
     assert screened(registry, [ANN]) == [Drop.SUPPRESSED | Drop.CONSENT_MISSING]
 
 
-def test_a_forgotten_person_leaves_the_bare_refusal(registry: DynamoRegistry) -> None:
-    registry.record([grant(), replace(block(), reference="call 9"), grant(BOB)])
-    registry.keep_reply(ANN, b"sealed", NOW)
-    assert registry.forget(ANN) == 2
-    history = registry.history(ANN)
-    assert history.consents == ()
-    assert [(act.sealed, act.reference) for act in history.suppressions] == [(b"", "")]
-    assert screened(registry, [ANN, BOB]) == [Drop.SUPPRESSED | Drop.CONSENT_MISSING, 0]
-    assert registry.waiting_replies() == []
-    assert registry.forget(BOB) == 1
-    assert screened(registry, [BOB]) == [Drop.CONSENT_MISSING]
-    again = registry.record([replace(block(), reference="call 9")])
-    assert again.outcomes == (Outcome.ALREADY_THERE,)
+def test_no_commit_names_a_forgotten_person(registry: DynamoRegistry, world: CloudWorld) -> None:
+    registry.record([grant(), grant(BOB)])
+    registry.record([replace(grant(), sender="other")])
+    registry.record([block()])
+    registry.forget(ANN, bytes(16), Leave(NOW))
+    items = world.clients.dynamodb.scan(TableName=REGISTRY)["Items"]
+    named = [item["who"]["B"] for item in items if item["pk"]["S"].endswith("#change")]
+    assert named == [b"\0" + BOB]
+    registry.forget(EVE, bytes(16), Leave(NOW, always=True))
+    items = world.clients.dynamodb.scan(TableName=REGISTRY)["Items"]
+    assert b"\0" + EVE in [item["who"]["B"] for item in items if item["pk"]["S"].endswith("#change")]
+
+
+def test_more_replies_than_a_commit_takes_are_forgotten(registry: DynamoRegistry) -> None:
+    for number in range(95):
+        registry.keep_reply(ANN, bytes([number]), NOW)
+    registry.keep_reply(BOB, b"bob", NOW)
+    assert registry.remembered(ANN, bytes(16)).replies == 95
+    registry.forget(ANN, bytes(16), Leave(NOW))
+    assert [reply.sealed for reply in registry.waiting_replies()] == [b"bob"]
 
 
 def test_replies_wait_in_order_until_somebody_settles_them(registry: DynamoRegistry) -> None:

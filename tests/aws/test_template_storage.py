@@ -118,7 +118,7 @@ def test_functions_without_a_word_of_the_template_keep_things_as_long_as_it_says
     assert settings.max_upload_bytes == parameters["MaxUploadBytes"]["Default"]
 
 
-def test_segments_of_the_audit_log_and_manifests_are_written_once() -> None:
+def test_segments_of_the_audit_log_are_written_once_and_manifests_never_blindly() -> None:
     segments = next(each for each in POLICIES["AuditBucket"] if each["Sid"] == "SegmentsOnce")
     manifests = next(each for each in POLICIES["CleanBucket"] if each["Sid"] == "ManifestsOnce")
     sealed = [
@@ -127,7 +127,8 @@ def test_segments_of_the_audit_log_and_manifests_are_written_once() -> None:
     for denial, places in ((segments, sealed), (manifests, ["${CleanBucket.Arn}/lists/*/manifest.json"])):
         assert (denial["Effect"], denial["Principal"]) == ("Deny", "*")
         assert (denial["Action"], denial["Resource"]) == (["s3:PutObject"], places)
-        assert denial["Condition"] == UNCONDITIONAL
+    assert segments["Condition"] == UNCONDITIONAL
+    assert manifests["Condition"]["Null"] == {"s3:if-none-match": "true", "s3:if-match": "true"}
 
 
 def test_nobody_replaces_a_keyring_blindly() -> None:

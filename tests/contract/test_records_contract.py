@@ -96,6 +96,18 @@ def test_nothing_is_replaced_that_is_not_there(records: Records) -> None:
     assert records.get("list", "a") is None
 
 
+def test_a_document_is_let_go_of_in_the_version_that_was_read(records: Records, opener: Opener) -> None:
+    records.put("list", "a", {"step": 1}, after=0)
+    records.put("list", "a", {"step": 2}, after=1)
+    other = opener()
+    assert not other.delete("list", "a", after=1)
+    assert records.get("list", "a") is not None
+    assert other.delete("list", "a", after=2)
+    assert records.get("list", "a") is None
+    assert not records.delete("list", "a", after=2)
+    assert records.put("list", "a", {"step": 3}, after=0)
+
+
 def test_names_come_in_order_and_by_prefix(records: Records) -> None:
     names = ["b", "a/1", "a/10", "a/2", "ab", "a", "京/1", "a%", "a_", "A/1"]
     for name in names:

@@ -439,7 +439,7 @@ def test_a_crash_after_the_file_was_visible_leaves_a_delivery_with_recalls(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Deliveries, "replace", die)
+        patch.setattr(Deliveries, "change", die)
         with pytest.raises(Killed):
             counter.deliver(made)
     (left,) = Deliveries(counter.place.world.records).all()

@@ -12,6 +12,7 @@ from contact_sanitizer.embedded.registry import SqliteRegistry
 from contact_sanitizer.embedded.registry_schema import APPLICATION_ID, SCHEMA_VERSION
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus
+from contact_sanitizer.screening.forgetting import Leave
 from contact_sanitizer.screening.recording import Candidates, Event, Outcome
 from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.suppression import SuppressionAct, SuppressionEvent, SuppressionReason
@@ -19,7 +20,8 @@ from contact_sanitizer.screening.verdict import Drop
 
 RULE = Rule("marketing", "sms")
 NOW = 1_000
-ANN, BOB = b"\x01" * 16, b"\x02" * 16
+ANN, BOB, EVE = b"\x01" * 16, b"\x02" * 16, b"\x03" * 16
+BLOCK = b"8613812345678".ljust(16, b"\0")
 
 
 def open_registry(folder: Path, *, create: bool = True) -> SqliteRegistry:
@@ -34,7 +36,7 @@ def registry(tmp_path: Path) -> Iterator[SqliteRegistry]:
         yield registry
 
 
-def grant(subject: bytes = ANN, reference: str = "") -> ConsentEvent:
+def grant(subject: bytes = ANN, reference: str = "", source: str = "") -> ConsentEvent:
     return ConsentEvent(
         subject,
         ConsentStatus.GRANTED,
@@ -42,6 +44,7 @@ def grant(subject: bytes = ANN, reference: str = "") -> ConsentEvent:
         "marketing",
         "sms",
         effective_at=100,
+        source=source,
         reference=reference,
         sealed=b"sealed copy",
     )
@@ -241,26 +244,23 @@ def test_a_failed_batch_leaves_no_trace_in_what_is_recorded_next(registry: Sqlit
     assert registry.history(ANN).consents == (first,)
 
 
-def test_forgetting_leaves_the_bare_refusal_alone(registry: SqliteRegistry, tmp_path: Path) -> None:
-    registry.record([grant(ANN, reference="order of Ann"), block(ANN), grant(BOB)])
+def test_nothing_of_a_forgotten_person_stays_in_the_file(registry: SqliteRegistry, tmp_path: Path) -> None:
+    registry.record([grant(ANN, reference="order of Ann", source="called Ann"), block(ANN), grant(BOB)])
     registry.keep_reply(ANN, b"sealed reply", 5)
-    assert registry.forget(ANN) == 2
-    history = registry.history(ANN)
-    assert history.consents == ()
-    assert [(e.reference, e.sealed) for e in history.suppressions] == [("", b"")]
-    assert registry.waiting_replies() == []
-    assert screen(registry, one(ANN)) == [Drop.SUPPRESSED | Drop.CONSENT_MISSING]
+    registry.forget(ANN, BLOCK, Leave(9))
     assert screen(registry, one(BOB)) == [0]
     for path in tmp_path.iterdir():
         if path.is_file():
-            assert b"order of Ann" not in path.read_bytes()
+            for left in (b"order of Ann", b"called Ann", b"sealed reply"):
+                assert left not in path.read_bytes()
+    assert registry.record([grant(EVE, source="called Ann"), grant(EVE)]).outcomes[0] is Outcome.RECORDED
 
 
 def test_what_is_forgotten_is_forgotten_by_snapshots_too(registry: SqliteRegistry) -> None:
     people = numbered(30_000)
     registry.record([grant(people[0].tobytes()), grant(people[1].tobytes())])
     assert screen(registry, people)[:2] == [0, 0]
-    registry.forget(people[0].tobytes())
+    registry.forget(people[0].tobytes(), BLOCK, Leave(9))
     assert screen(registry, people)[:2] == [Drop.CONSENT_MISSING, 0]
 
 

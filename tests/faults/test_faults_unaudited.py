@@ -92,6 +92,8 @@ CASES = [
     Case(Action.RECALLS_ACKNOWLEDGED, "recalls ack {delivery}"),
     Case(Action.RECALLS_DENIED, "recalls 01M7ZT0DJDF2J8BMSQKKBD2K7R", fails="delivery_unknown"),
     Case(Action.PERSON_TRACED, "trace -", PHONES[0]),
+    # Somebody who is on no list: a copied home still leads to the lists of the first one.
+    Case(Action.PERSON_ERASED, "erase - --leave-refusal", "13712345678"),
     Case(Action.AUDIT_VERIFIED, "audit verify"),
     Case(Action.AUDIT_REPORTED, "audit report"),
     Case(Action.AUDIT_REPORTED, "audit report --html {folder}/page.html"),

@@ -257,6 +257,7 @@ CASES = [
         iam={"userArn": "arn:aws:iam::210987654321:role/nobody", "accountId": "210987654321"},
         fails="not_allowed",
     ),
+    cli(Action.PERSON_ERASED, "erase -", PHONES[0]),
     cli(Action.AUDIT_VERIFIED, "audit verify", look=True),
     cli(Action.AUDIT_REPORTED, "audit report --html {folder}/page.html", look=True),
 ]

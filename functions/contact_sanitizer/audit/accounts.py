@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from contact_sanitizer.audit.beside import FILE, PEOPLE, Kept, Open, lists_in
+from contact_sanitizer.audit.replacements import Replacements
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.protection.digests import note_digest
 
@@ -28,14 +29,30 @@ class Published:
     """The digests that events announced, by id.
 
     A delivery that is made again on its day is announced again; encrypted, its file is another one each
-    time, and each of them is a delivery's file.
+    time, and each of them is a delivery's file. `replacements`: what erasures made of lists and notes since.
     """
 
     lists: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     deliveries: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    replacements: Replacements = field(default_factory=Replacements)
+
+    def states(self, list_id: str) -> list[Mapping[str, Any]]:
+        """What a list may be, as digests by word; none where it was never announced."""
+        first = self.lists.get(list_id)
+        return [] if first is None else self.replacements.states(list_id, first, "manifest")
+
+    def digests(self, delivery_id: str) -> Mapping[str, set[str]] | None:
+        """What the files of a delivery may be, by word; None where it was never announced."""
+        announced = self.deliveries.get(delivery_id)
+        if announced is None or PEOPLE not in announced:
+            return announced
+        notes = [{PEOPLE: digest} for digest in announced[PEOPLE]]
+        states = [s for note in notes for s in self.replacements.states(delivery_id, note, PEOPLE)]
+        return {**announced, PEOPLE: {str(state[PEOPLE]) for state in states}}
 
     def take(self, entry: bytes) -> None:
-        """Take note of an entry, where it is one that announces a list or a delivery."""
+        """Take note of an entry, where it is one that announces a list or a delivery, or of an erasure."""
+        self.replacements.take(entry)
         action = _ACTION.search(entry)
         if action is None:
             return
@@ -88,16 +105,17 @@ def compare_kept_lists(published: Published, kept: Iterable[Kept]) -> tuple[int,
     """
     found = 0
     for one in kept:
-        digests = published.lists.get(one.name)
-        if digests is None:
+        if one.name not in published.lists:
             raise AuditError("list_unannounced", f"list {one.name} was published without an audit event")
-        _compare_list(one, digests)
+        _compare_list(one, published.states(one.name))
         found += 1
     return found, len(published.lists) - found
 
 
-def _compare_list(kept: Kept, digests: Mapping[str, Any]) -> None:
-    if "manifest" not in kept.files or _digest(kept.files["manifest"]) != digests.get("manifest"):
+def _compare_list(kept: Kept, states: Sequence[Mapping[str, Any]]) -> None:
+    manifest = _digest(kept.files["manifest"]) if "manifest" in kept.files else ""
+    digests = next((state for state in states if state["manifest"] == manifest), None)
+    if digests is None:
         raise AuditError(
             "list_altered", f"the manifest of list {kept.name} is not the one that was announced"
         )
@@ -130,13 +148,13 @@ class _Deliveries:
         self.here: set[str] = set()
         self.agreed: set[str] = set()
         self.unproven = self.unfinished = 0
-        self._announced = published.deliveries
+        self._published = published
         self._by_file = {
-            digest: name for name, digests in self._announced.items() for digest in digests.get(FILE, ())
+            digest: name for name, digests in published.deliveries.items() for digest in digests.get(FILE, ())
         }
 
     def take_record(self, record: Recorded) -> None:
-        announced = self._announced.get(record.name)
+        announced = self._published.digests(record.name)
         if announced is None:
             raise _unannounced(record.name)
         for word, digest in ((FILE, record.file), (PEOPLE, record.people)):
@@ -147,7 +165,7 @@ class _Deliveries:
 
     def take(self, kept: Kept) -> None:
         name = kept.name or self._by_file.get(_digest(kept.files[FILE]), "")
-        announced = self._announced.get(name)
+        announced = self._published.digests(name)
         if announced is None:
             if FILE in kept.files:
                 raise _unannounced(name)

@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contact_sanitizer.aws.faults import told
 from contact_sanitizer.aws.listparts import list_fault
+from contact_sanitizer.aws.noterevision import CONTENT, PEOPLE, S3NoteRevision, settle_note
 from contact_sanitizer.aws.objects import encrypted, written_if_absent
 from contact_sanitizer.aws.uploads import S3Upload
 from contact_sanitizer.errors import IntakeError, OutputError
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-CONTENT: Final = "content"
-PEOPLE: Final = "people"
 _DIGEST: Final = "digest"
 
 
@@ -55,6 +54,14 @@ class S3Deliveries:
     def people(self, delivery_id: ListId) -> Source:
         """The note of a delivery's people."""
         return _Note(self, delivery_id)
+
+    def revise(self, delivery_id: ListId) -> S3NoteRevision:
+        """A delivery's note, to be written anew."""
+        return S3NoteRevision(self.s3, self.bucket, self.key_of(delivery_id, ""), self.key)
+
+    def settle(self, delivery_id: ListId) -> None:
+        """Complete a revision that was interrupted while it was published."""
+        settle_note(self.s3, self.bucket, self.key_of(delivery_id, ""))
 
     def key_of(self, delivery_id: ListId, name: str) -> str:
         """Where a file of a delivery lies."""

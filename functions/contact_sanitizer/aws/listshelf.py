@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 
 from contact_sanitizer.aws.faults import Fault, fault_of, told
 from contact_sanitizer.aws.listparts import PartsFile, Place, list_fault
+from contact_sanitizer.aws.listrevision import MANIFEST, VERSION_OF, S3Revision, settle_revision
 from contact_sanitizer.aws.objects import encrypted, is_absent, written_if_absent
 from contact_sanitizer.aws.uploads import S3Upload
 from contact_sanitizer.errors import IntakeError, OutputError
@@ -32,14 +33,12 @@ from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MANIFEST: Final = "manifest.json"
-_VERSION_OF: Final = "version-of-"
 _SENDERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class S3ListShelf:
-    """Implements `ports.ListShelf` under `prefix` (`lists/TENANT/`) of a versioned bucket.
+    """Implements `ports.RevisableShelf` under `prefix` (`lists/TENANT/`) of a versioned bucket.
 
     Promises: a list is there whole or not at all, once, with the files that its manifest was written
     with. Does not promise that somebody who reads by plain key, past the manifest, sees those.
@@ -81,6 +80,14 @@ class S3ListShelf:
         """The list's address."""
         return f"{self.place}{list_id}/"
 
+    def revise(self, list_id: ListId) -> S3Revision:
+        """A finished list, to be written anew."""
+        return S3Revision(self.s3, self.bucket, self.key_of(list_id, ""), self.key)
+
+    def settle(self, list_id: ListId) -> None:
+        """Complete a revision that was interrupted while it was published."""
+        settle_revision(self.s3, self.bucket, self.key_of(list_id, ""))
+
     def _is_finished(self, list_id: ListId) -> bool:
         try:
             self.s3.head_object(Bucket=self.bucket, Key=self.key_of(list_id, MANIFEST))
@@ -109,7 +116,7 @@ class ListedFile:
         shelf = self.shelf
         with told(_missing):
             head = shelf.s3.head_object(Bucket=shelf.bucket, Key=shelf.key_of(self.list_id, MANIFEST))
-        version = head["Metadata"].get(_VERSION_OF + self.name, "")
+        version = head["Metadata"].get(VERSION_OF + self.name, "")
         if self.name == MANIFEST:
             version = head.get("VersionId", "")
         return S3Upload.find(shelf.s3, shelf.bucket, shelf.key_of(self.list_id, self.name), version).open()
@@ -150,7 +157,7 @@ class S3List:
         worker on the same list. Raises `OutputError`, `list_exists` where another one is there.
         """
         versions = {name: parts.complete() for name, (parts, _) in self._files.items()}
-        named = {_VERSION_OF + name: version for name, version in versions.items() if version}
+        named = {VERSION_OF + name: version for name, version in versions.items() if version}
         shelf, key = self._shelf, self._shelf.key_of(self._list_id, MANIFEST)
 
         def write() -> None:

@@ -76,6 +76,26 @@ class DynamoRecords:
                 return retried(error) and _writing(error) == writing
         return True
 
+    def delete(self, kind: str, name: str, *, after: int) -> bool:
+        """Let go of the document where `after` is its present version; whether it was there and is gone.
+
+        Where an answer was lost on its way, somebody whose request went out again is told that it is gone.
+        """
+        with told(catalogue_fault):
+            try:
+                self.dynamodb.delete_item(
+                    TableName=self.table,
+                    Key=self._key(kind, name),
+                    ConditionExpression="version = :after",
+                    ExpressionAttributeValues={":after": {"N": str(after)}},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                if not _lost(error):
+                    raise
+                return retried(error) and "Item" not in error.response
+        return True
+
     def named(self, kind: str, prefix: str = "", after: str = "") -> Iterator[Record]:
         """A kind's documents whose names begin with `prefix` and come after `after`, ascending by name."""
         condition, values = "pk = :pk", {":pk": {"S": self._partition(kind)}}

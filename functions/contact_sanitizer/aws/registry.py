@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 
 from contact_sanitizer.aws.faults import Fault, fault_of, told
-from contact_sanitizer.aws.histories import Entry, damaged, pack, unpack
+from contact_sanitizer.aws.histories import Entry, damaged, unpack
 from contact_sanitizer.aws.registry_commit import (
     PEOPLE_A_COMMIT,
     Plan,
@@ -23,6 +23,7 @@ from contact_sanitizer.aws.registry_commit import (
     person_key_of,
     plan_of,
 )
+from contact_sanitizer.aws.registry_forgetting import forget, remembered
 from contact_sanitizer.aws.registry_items import (
     CHANGED_BYTES,
     Head,
@@ -31,13 +32,13 @@ from contact_sanitizer.aws.registry_items import (
     RegistryTable,
     changed_in,
     numbered_key,
-    person_key,
     write_fault,
 )
 from contact_sanitizer.aws.registry_view import DynamoScreening
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
 from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.forgetting import Leave, person_keys
 from contact_sanitizer.screening.history import Events, history_of
 from contact_sanitizer.screening.recording import (
     Event,
@@ -46,6 +47,7 @@ from contact_sanitizer.screening.recording import (
     PersonHistory,
     Recorded,
     RegistryStanding,
+    Remembered,
     WaitingReply,
 )
 from contact_sanitizer.screening.rule import FOREVER, Rule
@@ -142,30 +144,16 @@ class DynamoRegistry:
         rows = np.frombuffer(bytes(who), np.uint8).reshape(-1, CHANGED_BYTES)
         return {int(code): rows[rows[:, 0] == code, 1:] for code in np.unique(rows[:, 0])}
 
-    def forget(self, subject: bytes) -> int:
-        """Forgets a person's consents, and of refusals all but the refusal itself; how many events are gone.
+    def remembered(self, subject: bytes, block: bytes) -> Remembered:
+        """How much is held about one person; see `ports.Forgetter.remembered`."""
+        return remembered(self._table, self._pool, self._keys(subject, block))
 
-        The bare keyed refusal stays, so that who asked to be left alone and then to be forgotten is left
-        alone. The table's backups forget when their own term is over.
+    def forget(self, subject: bytes, block: bytes, leave: Leave) -> None:
+        """Forgets one person but for bare refusals; see `ports.Forgetter.forget`.
+
+        The table's backups forget when their own term is over.
         """
-        check_subject(subject)
-        gone = 0
-
-        def make(head: Head) -> Plan:
-            nonlocal gone
-            log = self._log((0, subject))
-            kept = [_bare(entry) for entry in log if isinstance(entry.event, SuppressionEvent)]
-            replies = [item for item in self._replies() if item["subject"]["B"] == subject]
-            gone = len(log) - len(kept) + len(replies)
-            key = person_key(self._table.tenant, (0, subject))
-            puts = [{**key, "history": {"B": pack(kept)}}] if kept else []
-            deletes = [{"pk": item["pk"], "sk": item["sk"]} for item in replies]
-            if not kept:
-                deletes.append(key)
-            return Plan(replace(head, forgotten=head.forgotten + 1), puts, deletes)
-
-        commit(self._table, make)
-        return gone
+        forget(self._table, self._pool, self._keys(subject, block), leave)
 
     def keep_reply(self, subject: bytes, sealed: bytes, recorded_at: int) -> int:
         """The number under which a reply not understood, sealed by the caller, waits for a person."""
@@ -211,6 +199,10 @@ class DynamoRegistry:
                 return False
         return True
 
+    def _keys(self, subject: bytes, block: bytes) -> list[PersonKey]:
+        check_subject(subject)
+        return person_keys(_contracts(self._table.head()), subject, block)
+
     def _log(self, key: PersonKey) -> list[Entry]:
         packed = self._table.histories([key], self._pool)
         return unpack(key[1], key[0], packed[key]) if packed else []
@@ -242,10 +234,6 @@ def _standing(head: Head) -> RegistryStanding:
 
 def _contracts(head: Head) -> list[HashContract]:
     return [HashContract.coded(code) for code in head.contracts]
-
-
-def _bare(entry: Entry) -> Entry:
-    return replace(entry, event=replace(entry.event, sealed=b"", reference=""))
 
 
 def _reply(item: Item) -> WaitingReply:

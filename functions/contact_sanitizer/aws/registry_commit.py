@@ -123,8 +123,13 @@ class Draft:
         if not keys:
             return []
         histories = [{**person_key(tenant, key), "history": {"B": pack(self.logs[key])}} for key in keys]
-        who = b"".join(bytes([code]) + subject for code, subject in keys)
-        return [*histories, {**numbered_key(tenant, "change", self.head.change, 20), "who": {"B": who}}]
+        return [*histories, change_item(tenant, self.head.change, keys)]
+
+
+def change_item(tenant: str, change: int, keys: Sequence[PersonKey]) -> dict[str, Any]:
+    """That the commit up to this change number changed these people's histories."""
+    who = b"".join(bytes([code]) + subject for code, subject in keys)
+    return {**numbered_key(tenant, "change", change, 20), "who": {"B": who}}
 
 
 def plan_of(

@@ -23,6 +23,7 @@ _MEMBERS = {
     "redeem": (f"{_HERE}.redeem:redeem", "Tokens to numbers, for a sender about to use them."),
     "recalls": (f"{_HERE}.recalls:recalls", "Who refused after a delivery; the sender's receipt."),
     "trace": (f"{_HERE}.trace:trace", "One person's story across all lists, for the reviewer."),
+    "erase": (f"{_HERE}.erase:erase", "Forget a person; the audit still verifies."),
     "inspect": (f"{_HERE}.look:inspect", "What is seen in a file: format, encoding, header, columns."),
     "phone": (f"{_HERE}.look:phone", "What becomes of a cell, without a list."),
     "lists": (f"{_HERE}.lists:lists", "Which lists were made."),

@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from contact_sanitizer.errors import ContactSanitizerError, OutputError
 from contact_sanitizer.listid import ListId
+from contact_sanitizer.outputs.clean import clean_writer
+from contact_sanitizer.outputs.digesting import DigestingFile
 from contact_sanitizer.ports import ListShelf
 
 _BLOCK_BYTES: Final = 16 << 20
@@ -59,6 +63,21 @@ class CleanList:
                 yield CleanRows(tokens, columns)
             if (file.whole() if self.format != "parquet" else _digest(opened)) != expected:
                 raise ValueError
+
+    def write_without(self, gone: NDArray[np.int64], file: DigestingFile) -> int:
+        """Write the list to `file` without those rows (from 0, ascending); how many rows are left.
+
+        Raises as `rows`: `file` is of no use before this has returned.
+        """
+        writer = clean_writer(self.format, file, self.columns)
+        first = left = 0
+        for rows in self.rows():
+            stays = pa.array(~np.isin(np.arange(first, first + len(rows)), gone))
+            kept = CleanRows(rows.tokens.filter(stays), [cells.filter(stays) for cells in rows.columns])
+            writer.write(kept.tokens, kept.columns)
+            first, left = first + len(rows), left + len(kept)
+        writer.finish()
+        return left
 
     def _expected(self) -> str:
         """The digest that the manifest states; `list_unknown` for a list that is not there."""

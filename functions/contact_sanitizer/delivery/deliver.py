@@ -140,6 +140,7 @@ def _order(
 
 def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
     """From the registry's view to the visible file; each step may be repeated after a crash."""
+    manifest = order.shelf.manifest(ListId(order.entry.list_id))
     with desk.registry.screening(order.use.rule, order.now // 1000) as screening:
         draft, content = _render(order, desk, sink, screening)
     sink.check()
@@ -154,13 +155,24 @@ def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
     # Tokens can be redeemed as soon as the file is visible, and recalled: both rest on what is kept here.
     Catalogue(desk.records).enter_use(order.sender.own_audience, order.use)
     delivery = deliveries.enter(replace(draft, delivery_id=delivery_id))
+    _require_present(order, manifest)
     _announce(order, desk, delivery, draft, content)
     place = sink.publish(delivery_id)
     again = delivery.state == "delivered"
-    made = replace(delivery, state="delivered", sha256=draft.sha256, bytes=draft.bytes)
-    if made != delivery:
-        deliveries.replace(made)
+    made = deliveries.change(
+        delivery_id, lambda known: replace(known, state="delivered", sha256=draft.sha256, bytes=draft.bytes)
+    )
     return Delivered(made, place, again)
+
+
+def _require_present(order: _Order, manifest: bytes | None) -> None:
+    """Nothing where the list is what it was when it was read; else `OutputError` (`list_busy`).
+
+    Asked after the delivery is entered: whoever erases a person from the list finds the delivery, or the
+    delivery finds that the list was written anew.
+    """
+    if order.shelf.manifest(ListId(order.entry.list_id)) != manifest:
+        raise OutputError("list_busy", "the list was written anew meanwhile; ask for it again")
 
 
 def _announce(order: _Order, desk: DeliveryDesk, delivery: Delivery, draft: Delivery, content: str) -> None:

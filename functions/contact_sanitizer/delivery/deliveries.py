@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -73,12 +73,19 @@ class Deliveries:
         self._records.put(USED, f"{delivery.use.key}/{name}", {}, after=0)
         return delivery
 
-    def replace(self, delivery: Delivery) -> None:
-        """Keep what has changed about a delivery."""
-        name = delivery.delivery_id
-        while record := self._records.get(DELIVERY, name):
-            if self._records.put(DELIVERY, name, delivery.document(), after=record.version):
-                return
+    def change(self, delivery_id: str, change: Callable[[Delivery], Delivery]) -> Delivery:
+        """Replace what is kept of a delivery by what `change` makes of it; the delivery that stands then."""
+        while True:
+            record = self._records.get(DELIVERY, delivery_id)
+            if record is None:
+                raise CatalogueError("catalogue_damaged", "the catalogue lost its entry of a delivery")
+            delivery = _delivery(record)
+            changed = change(delivery)
+            document = changed.document()
+            if changed == delivery or self._records.put(
+                DELIVERY, delivery_id, document, after=record.version
+            ):
+                return changed
 
     def get(self, delivery_id: str) -> Delivery:
         """A delivery; `DeliveryError` (`delivery_unknown`) where there is none of that id."""

@@ -3,7 +3,7 @@
 Runs of people, each sorted by subject, so that a delivery of any size is written as it is rendered:
 `magic ‖ run…`, a run being `count (4 bytes, little endian) ‖ key id (4) ‖ count subjects (16 each) ‖ count
 sealed numbers (32 each)`. A sealed number is the inside of the person's token in the delivery's audience, so
-the note says nothing about a number without the keys.
+the note says nothing about a number without the keys; it is all zeros for a person who was erased.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ class PeopleRun:
     first: int
     subjects: NDArray[np.uint8]
     wires: NDArray[np.uint8]
+
+    @property
+    def erased(self) -> NDArray[np.bool_]:
+        """Whose places are empty, for they were erased: bool (n,)."""
+        empty: NDArray[np.bool_] = ~self.wires[:, PREFIX_BYTES:].any(axis=1)
+        return empty
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -82,6 +88,27 @@ def read_people(note: Source, expected: str) -> Iterator[PeopleRun]:
         raise DeliveryError("people_gone", "who was on the delivery is no longer kept") from None
     except (OSError, ValueError, ContactSanitizerError):
         raise _unreadable() from None
+
+
+def erase_from(note: Source, expected: str, subject: bytes, file: DigestingFile) -> list[int]:
+    """Write the note to `file` with one person's places (16 bytes) empty; which places these were.
+
+    All others keep their places, by which recalls name them. In the place of the subject stands what follows
+    the one before it, so that a run stays in order and says nothing of who was there; in the place of the
+    sealed number, zeros. Raises `DeliveryError` (`people_damaged`).
+    """
+    writer, places = PeopleWriter(file), list[int]()
+    wanted = np.frombuffer(subject, np.uint8)
+    for run in read_people(note, expected):
+        subjects = run.subjects.copy()
+        rows = np.flatnonzero((subjects == wanted).all(axis=1)).tolist()
+        for row in rows:
+            before = int.from_bytes(subjects[row - 1].tobytes()) + 1 if row else 0
+            subjects[row] = np.frombuffer(before.to_bytes(16), np.uint8)
+            run.wires[row, PREFIX_BYTES:] = 0
+        writer.write(subjects, np.arange(len(run)), run.wires)
+        places += [run.first + row for row in rows]
+    return places
 
 
 def is_among(note: Source, expected: str, subjects: NDArray[np.uint8]) -> NDArray[np.bool_]:

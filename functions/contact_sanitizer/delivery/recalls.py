@@ -25,7 +25,7 @@ from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.protection.keyring import SubKey
 from contact_sanitizer.protection.token_text import write_tokens
 from contact_sanitizer.protection.tokens import token_associated_data
-from contact_sanitizer.protection.wire import WIRE_BYTES, BlockOpener
+from contact_sanitizer.protection.wire import PREFIX_BYTES, WIRE_BYTES, BlockOpener
 from contact_sanitizer.screening.recording import Candidates
 
 RECALL: Final = "recall"
@@ -37,7 +37,8 @@ _PAGE: Final = 50_000
 class Recalls:
     """A delivery's recalls after a cursor: what the sender calls each person, and when it was found.
 
-    `cursor`: where to go on next time. `acknowledged`: up to where the sender has said that it knows.
+    Who was erased since is passed over. `cursor`: where to go on next time. `acknowledged`: up to where the
+    sender has said that it knows.
     """
 
     delivery: Delivery
@@ -265,11 +266,12 @@ def _refreshed(
 
 
 def _rendered(delivery: Delivery, feed: _Feed, desk: DeliveryDesk, after: int) -> Recalls:
-    places = feed.places[after:].tolist()
-    packed = b"".join(feed.wires[place] for place in places)
-    wires = np.frombuffer(packed, np.uint8).reshape(-1, WIRE_BYTES)
+    shown = zip(feed.places[after:].tolist(), feed.found_at[after:].tolist(), strict=True)
+    # Those who were erased since keep their place in the feed, and nothing else.
+    told = [(feed.wires[place], at) for place, at in shown if any(feed.wires[place][PREFIX_BYTES:])]
+    wires = np.frombuffer(b"".join(wire for wire, _ in told), np.uint8).reshape(-1, WIRE_BYTES)
     names = _names(delivery, wires, desk)
-    found_at = feed.found_at[after:].tolist()
+    found_at = [at for _, at in told]
     return Recalls(delivery, names, found_at, len(feed.places), _acknowledged(delivery, desk))
 
 

@@ -75,9 +75,11 @@ class Search:
         return np.concatenate(news)
 
     def _wanted(self, run: PeopleRun) -> Rows:
-        if self._among is None:
-            return np.arange(len(run))
-        return self._among.rows(run.subjects, lambda: self._opener.open(run.wires)[0])
+        """Who is asked for; those who were erased can be named to nobody any more."""
+        rows = np.arange(len(run))
+        if self._among is not None:
+            rows = self._among.rows(run.subjects, lambda: self._opener.open(run.wires)[0])
+        return rows[~run.erased[rows]]
 
     def _keep_wires(self, run: PeopleRun) -> None:
         start, stop = np.searchsorted(self._shown, (run.first, run.first + len(run)))

@@ -43,6 +43,54 @@ class DeliveryFolder:
         """The note of a delivery's people."""
         return LocalFile(_note(self.notes, delivery_id))
 
+    def revise(self, delivery_id: ListId) -> NoteFile:
+        """A delivery's note, to be written anew; the sender's file is not kept in a home."""
+        return NoteFile(self.notes, delivery_id)
+
+    def settle(self, delivery_id: ListId) -> None:
+        """A rename leaves nothing to complete."""
+
+
+class NoteFile:
+    """Implements `ports.NoteRevision`: a file beside the note, renamed into its place.
+
+    A second revision waits for the first: both hold the note itself.
+    """
+
+    def __init__(self, notes: Path, delivery_id: ListId) -> None:
+        self._place = _note(notes, delivery_id)
+        self._beside = notes / f".people.{delivery_id}.revised"
+        self._lock = -1
+        self._file: DigestingFile | None = None
+
+    def people(self) -> DigestingFile:
+        """The new note."""
+        with writing_errors():
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            handle = os.fdopen(os.open(self._beside, flags, 0o600), "wb")
+        self._file = DigestingFile(handle, digest=note_digest())
+        return self._file
+
+    def publish(self) -> None:
+        """Make it visible in the old one's place."""
+        with writing_errors():
+            self._beside.rename(self._place)
+            sync_folder(self._place.parent)
+
+    def __enter__(self) -> Self:
+        with writing_errors():
+            self._lock = _held(self._place)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None and not self._file.closed:
+            self._file.abandon()
+        with suppress(OSError):
+            self._beside.unlink()
+        os.close(self._lock)
+
 
 @dataclass(slots=True)
 class _Part:
@@ -147,6 +195,16 @@ def _locked(path: Path) -> int:
         except BaseException:
             os.close(file)
             raise
+        os.close(file)
+
+
+def _held(path: Path) -> int:
+    """A file that stays as it is while nobody else holds it."""
+    while True:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if _is_still(path, file):
+            return file
         os.close(file)
 
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from contact_sanitizer.embedded.home import sync_folder
+from contact_sanitizer.embedded.listrevision import FolderRevision, settle_revision
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.intake.raw import LocalFile
 from contact_sanitizer.listid import ListId
@@ -25,7 +26,7 @@ from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
 
 @dataclass(frozen=True, slots=True)
 class ListFolders:
-    """Implements `ports.ListShelf` on a folder: a folder a list."""
+    """Implements `ports.RevisableShelf` on a folder: a folder a list."""
 
     root: Path
 
@@ -52,6 +53,14 @@ class ListFolders:
     def where(self, list_id: ListId) -> str:
         """The list's folder."""
         return str(self.root / list_id)
+
+    def revise(self, list_id: ListId) -> FolderRevision:
+        """A finished list, to be written anew."""
+        return FolderRevision(self.root, list_id)
+
+    def settle(self, list_id: ListId) -> None:
+        """Complete a revision that was interrupted while it was published."""
+        settle_revision(self.root, list_id)
 
 
 _PARTIAL = re.compile(r"\.[0-9A-HJKMNP-TV-Z]{26}\.partial\Z")

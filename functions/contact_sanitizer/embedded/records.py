@@ -86,6 +86,12 @@ class SqliteRecords:
             insert = "INSERT INTO record VALUES (?, ?, 1, ?) ON CONFLICT DO NOTHING"
             return self._db.execute(insert, (kind, name, text)).rowcount == 1
 
+    def delete(self, kind: str, name: str, *, after: int) -> bool:
+        """Let go of the document where `after` is its present version; see `ports.Records.delete`."""
+        with _faults(), transaction(self._db):
+            gone = "DELETE FROM record WHERE kind = ? AND name = ? AND version = ?"
+            return self._db.execute(gone, (kind, name, after)).rowcount == 1
+
     def named(self, kind: str, prefix: str = "", after: str = "") -> Iterator[Record]:
         """A kind's documents whose names begin with `prefix` and come after `after`, ascending by name."""
         query = (

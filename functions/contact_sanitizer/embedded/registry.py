@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contact_sanitizer.embedded import registry_schema as schema
+from contact_sanitizer.embedded.registry_forgetting import forget, remembered
 from contact_sanitizer.embedded.registry_rows import (
     TermBook,
     insert,
@@ -29,6 +30,7 @@ from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.acts import judge, salt_of
 from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
 from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.forgetting import Leave, person_keys
 from contact_sanitizer.screening.history import history_of
 from contact_sanitizer.screening.recording import (
     Event,
@@ -37,6 +39,7 @@ from contact_sanitizer.screening.recording import (
     PersonHistory,
     Recorded,
     RegistryStanding,
+    Remembered,
     WaitingReply,
 )
 from contact_sanitizer.screening.rule import FOREVER, Rule
@@ -131,22 +134,22 @@ class SqliteRegistry:
         with schema.faults():
             return self._standing()
 
-    def forget(self, subject: bytes) -> int:
-        """Forgets a person's consents, and of refusals all but the refusal itself; how many events are gone.
+    def remembered(self, subject: bytes, block: bytes) -> Remembered:
+        """How much is held about one person; see `ports.Forgetter.remembered`."""
+        check_subject(subject)
+        with schema.faults():
+            return remembered(self._db, person_keys(self._contracts(), subject, block))
 
-        The bare keyed refusal stays, so that who asked to be left alone and then to be forgotten is left
-        alone. Snapshots go too.
-        """
+    def forget(self, subject: bytes, block: bytes, leave: Leave) -> None:
+        """Forgets one person but for bare refusals; see `ports.Forgetter.forget`. Snapshots go too."""
         check_subject(subject)
         with self._writing():
-            consents = self._db.execute("DELETE FROM event WHERE subject = ? AND kind IN (1, 2)", (subject,))
-            replies = self._db.execute("DELETE FROM reply WHERE subject = ?", (subject,))
-            self._db.execute("UPDATE event SET sealed = NULL, reference = NULL WHERE subject = ?", (subject,))
-            self._db.execute("UPDATE epoch SET forgotten = forgotten + 1")
+            forget(self._db, self._book, person_keys(self._contracts(), subject, block), leave)
+        # Terms that nobody else uses went with the events.
+        self._book.forget()
         self._shelf.clear()
         with schema.faults():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return consents.rowcount + replies.rowcount
 
     def keep_reply(self, subject: bytes, sealed: bytes, recorded_at: int) -> int:
         """The number under which a reply not understood, sealed by the caller, waits for a person."""

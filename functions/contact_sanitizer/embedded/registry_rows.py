@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from contact_sanitizer.screening.bulkfold import Terms
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus
 from contact_sanitizer.screening.eventrows import BULK_ROW
 from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.forgetting import Logged
 from contact_sanitizer.screening.identity import TermKey, contract_of, identity_of, kind_of, term_key
 from contact_sanitizer.screening.recording import Event
 from contact_sanitizer.screening.subjectruns import halves
@@ -35,6 +36,10 @@ _INSERT: Final = (
     "INSERT OR IGNORE INTO event (subject, contract, identity, kind, term, effective_at, expires_at,"
     " recorded_at, reference, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_PUT_BACK: Final = (
+    "INSERT INTO event (change, subject, contract, identity, kind, term, effective_at, expires_at,"
+    " recorded_at, reference, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _INSERT_ALIKE: Final = (
     "WITH RECURSIVE counted (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted WHERE n + 1 < ?3)"
     " INSERT OR IGNORE INTO event (subject, contract, identity, kind, term, effective_at, expires_at,"
@@ -43,7 +48,7 @@ _INSERT_ALIKE: Final = (
 )
 _SELECT: Final = (
     f"SELECT subject, contract, kind, effective_at, expires_at, recorded_at, reference, sealed, {_TERM}"  # noqa: S608 - constants only
-    " FROM event JOIN term ON term.id = event.term"
+    ", change FROM event JOIN term ON term.id = event.term"
     " WHERE subject = ? AND contract = ? ORDER BY change"
 )
 
@@ -107,12 +112,24 @@ def read_person(
     """All events of one key in the order of recording."""
     consents: list[ConsentEvent] = []
     acts: list[SuppressionEvent] = []
-    for row in db.execute(_SELECT, (key, contract)):
-        if row[2] in {*ConsentStatus}:
-            consents.append(_consent(row))
+    for _, event in read_log(db, key, contract):
+        if isinstance(event, ConsentEvent):
+            consents.append(event)
         else:
-            acts.append(_act(row))
+            acts.append(event)
     return consents, acts
+
+
+def read_log(db: sqlite3.Connection, key: bytes, contract: int) -> Iterator[Logged]:
+    """All events of one key with their change numbers, in the order of recording."""
+    for *row, change in db.execute(_SELECT, (key, contract)):
+        yield change, _consent(row) if row[2] in {*ConsentStatus} else _act(row)
+
+
+def put_back(db: sqlite3.Connection, book: TermBook, event: Event, change: int) -> None:
+    """Records one event under a change number that was given out before; 0: under a new one."""
+    row = _row(event, book.number(term_key(event)), identity_of(event))
+    db.execute(_PUT_BACK, (change or None, *row))
 
 
 def read_terms(db: sqlite3.Connection) -> dict[int, Terms]:
@@ -160,7 +177,7 @@ def _row(event: Event, term: int, identity: int) -> Row:
     return (*head, *times, event.reference or None, event.sealed or None)
 
 
-def _consent(row: tuple[Any, ...]) -> ConsentEvent:
+def _consent(row: Sequence[Any]) -> ConsentEvent:
     subject, _, kind, effective_at, expires_at, recorded_at, reference, sealed, *term = row
     purpose, channel, sender, _, _, _, source, wording, wording_sha256, actor = term
     return ConsentEvent(
@@ -181,7 +198,7 @@ def _consent(row: tuple[Any, ...]) -> ConsentEvent:
     )
 
 
-def _act(row: tuple[Any, ...]) -> SuppressionEvent:
+def _act(row: Sequence[Any]) -> SuppressionEvent:
     subject, contract, kind, _, expires_at, recorded_at, reference, sealed, *term = row
     _, _, _, scope, reason, why, source, _, _, actor = term
     return SuppressionEvent(

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body as InBody
 from pydantic import Field
 
 from contact_sanitizer.access import Role
-from contact_sanitizer.aws.deliveries import CONTENT
+from contact_sanitizer.aws.noterevision import CONTENT
 from contact_sanitizer.aws.presigned import S3Links
 from contact_sanitizer.delivery.deliver import DeliveryRequest, deliver
 from contact_sanitizer.delivery.rendering import Form

@@ -49,7 +49,7 @@ def decided_of(subject: bytes, decisions: Source, sha256: str) -> Decided:
     rows: list[DecidedRow] = []
     count = 0
     with decisions.open() as file:
-        if _digest(file) != sha256:
+        if digest_of(file) != sha256:
             raise _damaged()
         for found in _groups_with(subject, file):
             rows += [_row(found, index) for index in range(min(found.num_rows, MOST_ROWS - len(rows)))]
@@ -76,7 +76,8 @@ def _row(found: pa.Table, index: int) -> DecidedRow:
     return DecidedRow(stated["row"], stated["verdict"], stated["reason"], tuple(stated["reasons"]))
 
 
-def _digest(file: BinaryIO) -> str:
+def digest_of(file: BinaryIO) -> str:
+    """The SHA-256 of a whole decisions file, which is then at its beginning again."""
     digest = hashlib.sha256()
     file.seek(0)
     try:

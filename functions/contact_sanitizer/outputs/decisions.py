@@ -34,18 +34,23 @@ _BITS: Final = 6
 _FIRST_DROP: Final = int(Reason.SUPPRESSED)
 
 
+def decisions_file(file: DigestingFile) -> pq.ParquetWriter:
+    """Takes tables of `SCHEMA`, each of them a row group; to be closed before `file` is."""
+    return pq.ParquetWriter(
+        pa.PythonFile(file, "w"),
+        SCHEMA,
+        compression={"row": "NONE", "subject": "NONE", "verdict": "ZSTD", "reason": "ZSTD"},
+        use_dictionary=["verdict", "reason", "reasons.list.element"],
+        column_encoding={"row": "DELTA_BINARY_PACKED", "subject": "PLAIN"},
+        write_statistics=False,
+    )
+
+
 class DecisionsWriter:
     """Writes batches of decisions in row order, one row group each."""
 
     def __init__(self, file: DigestingFile) -> None:
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(file, "w"),
-            SCHEMA,
-            compression={"row": "NONE", "subject": "NONE", "verdict": "ZSTD", "reason": "ZSTD"},
-            use_dictionary=["verdict", "reason", "reasons.list.element"],
-            column_encoding={"row": "DELTA_BINARY_PACKED", "subject": "PLAIN"},
-            write_statistics=False,
-        )
+        self._writer = decisions_file(file)
 
     def write(
         self,

@@ -69,7 +69,11 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """See the module; times are milliseconds since 1970 UTC."""
+    """See the module; times are milliseconds since 1970 UTC.
+
+    `erased`: rows that were taken out of the clean list since, for their people were erased; `counts` stay
+    those of the job.
+    """
 
     list_id: str
     upload: Upload
@@ -82,12 +86,15 @@ class Manifest:
     outputs: Sequence[OutputFile]
     started_at: int
     finished_at: int
+    erased: int = 0
 
     def document(self) -> dict[str, Any]:
         """The manifest as the JSON object that is written."""
         stated = {"format": FORMAT, **asdict(self)}
         for moment in ("started_at", "finished_at"):
             stated[moment] = rfc3339(stated[moment])
+        if not self.erased:
+            del stated["erased"]
         return stated
 
     def encode(self) -> bytes:

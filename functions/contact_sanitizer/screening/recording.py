@@ -109,3 +109,17 @@ class WaitingReply:
 
     def __repr__(self) -> str:
         return f"WaitingReply({self.number})"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """How much a registry holds about one person: events of either kind, replies that wait or were read."""
+
+    consents: int
+    suppressions: int
+    replies: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the person is unknown."""
+        return not (self.consents or self.suppressions or self.replies)

@@ -266,7 +266,7 @@ def _tell_list(
     shelf_of: Callable[[ListEntry], ListShelf],
     told: _Told,
 ) -> None:
-    decided = _decided(person.subject, entry, shelf_of(entry))
+    decided = decided_in(person.subject, entry, shelf_of(entry))
     if isinstance(decided, Unread):
         told.unread.append(ListUnread(entry, decided))
         return
@@ -293,8 +293,8 @@ def _tell_redemption(person: Person, redemption: Record, told: _Told) -> None:
         told.redemptions.append(found)
 
 
-def _decided(subject: bytes, entry: ListEntry, shelf: ListShelf) -> Decided | Unread:
-    """The person's rows in a list, or why that cannot be told."""
+def decided_in(subject: bytes, entry: ListEntry, shelf: ListShelf) -> Decided | Unread:
+    """A person's (16 bytes) rows in a list, or why that cannot be told."""
     list_id = ListId(entry.list_id)
     try:
         manifest = shelf.manifest(list_id)

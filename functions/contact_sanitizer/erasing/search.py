@@ -1,0 +1,112 @@
+"""Where a person is still to be found. Nothing is changed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from contact_sanitizer.catalogue import ListEntry
+from contact_sanitizer.delivery.deliveries import Delivery
+from contact_sanitizer.delivery.redeem import REDEMPTION
+from contact_sanitizer.delivery.traces import delivered_to, redeemed_in
+from contact_sanitizer.erasing.damage import looked_at_twice
+from contact_sanitizer.erasing.desk import EraseDesk
+from contact_sanitizer.erasing.receipt import Unfinished
+from contact_sanitizer.errors import DeliveryError
+from contact_sanitizer.policy_words import Evidence
+from contact_sanitizer.terms import Use
+from contact_sanitizer.tracing.trace import Unread, decided_in
+
+#: What was begun longer ago is not finished any more: its upload is gone, or whoever made it (milliseconds).
+LONGEST_MAKING: Final = 24 * 3_600_000
+
+
+@dataclass
+class Search:
+    """Goes through lists, deliveries and redemptions; asked again it looks at what has come since.
+
+    `unfinished`: what could not be looked into, by name. `uses`: all uses of lists. `unchecked`: uses of
+    lists of which nobody can tell any more who was on them. `found`: the names of all that was found.
+    """
+
+    subject: bytes
+    desk: EraseDesk
+    unfinished: dict[str, Unfinished] = field(default_factory=dict)
+    uses: list[Use] = field(default_factory=list)
+    unchecked: list[Use] = field(default_factory=list)
+    found: set[str] = field(default_factory=set)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def lists(self) -> Iterator[ListEntry]:
+        """Lists that the person is on."""
+        for entry in self.desk.catalogue.entries():
+            if ("list", entry.list_id) in self._seen:
+                continue
+            decided = decided_in(self.subject, entry, self.desk.shelf_of(entry))
+            if isinstance(decided, Unread):
+                self._note(entry, decided)
+                continue
+            self._seen.add(("list", entry.list_id))
+            self.unfinished.pop(entry.list_id, None)
+            self.uses.append(entry.terms.use)
+            if decided.count:
+                self.found.add(entry.list_id)
+                yield entry
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Deliveries that the person was on; a note that is gone says nothing of anybody."""
+        for delivery in self.desk.deliveries.all():
+            name = delivery.delivery_id
+            if ("delivery", name) in self._seen:
+                continue
+            self._seen.add(("delivery", name))
+            if self._was_delivered(delivery):
+                self.found.add(name)
+                yield delivery
+
+    def redemptions(self) -> Iterator[str]:
+        """The names of redemptions in which the person's number was handed out."""
+        for record in self.desk.delivery.records.named(REDEMPTION):
+            if ("redemption", record.name) not in self._seen:
+                self._seen.add(("redemption", record.name))
+                if redeemed_in(self.subject, record):
+                    self.found.add(record.name)
+                    yield record.name
+
+    def _note(self, entry: ListEntry, why: Unread) -> None:
+        """A list that cannot be looked into: one that is still to come, or to be mended, is named."""
+        self.uses.append(entry.terms.use)
+        self.unchecked.append(entry.terms.use)
+        young = self.desk.delivery.clock() - entry.started_at < LONGEST_MAKING
+        if why is Unread.DAMAGED or (why in {Unread.MAKING, Unread.FAILED} and young):
+            self.unfinished[entry.list_id] = Unfinished("list", entry.list_id, why.value)
+
+    def _was_delivered(self, delivery: Delivery) -> bool:
+        try:
+            desk = self.desk.delivery
+            look = partial(delivered_to, self.subject, delivery, desk)
+            return looked_at_twice(look, [desk.shelf.people(delivery.delivery_id)]) is not None
+        except DeliveryError as error:
+            if error.code == "people_damaged":
+                name = delivery.delivery_id
+                self.unfinished[name] = Unfinished("delivery", name, "damaged")
+            elif error.code != "people_gone":
+                raise
+            return False
+
+
+def refusal_scopes(uses: list[Use]) -> tuple[str, ...]:
+    """Scopes of which one at least counts under each of these uses; nearly always the tenant's alone."""
+    scopes = ["tenant"]
+    for use in uses:
+        rule = use.rule
+        if not any(rule.counts_scope(scope) for scope in scopes):
+            scopes.append("global" if "global" in rule.scopes else f"sender:{rule.sender}")
+    return tuple(scopes)
+
+
+def trusts_the_file(use: Use) -> bool:
+    """Whether a yes in a list itself lets somebody in of whom the registry knows nothing."""
+    return use.evidence is not Evidence.REGISTRY
