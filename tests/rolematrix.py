@@ -143,8 +143,12 @@ LISTING: Final[dict[str, set[str]]] = {
     "Checkpoint": {"log/checkpoint"},
     "Seal": {"log/*"},
     "Operator": {"keys/*", "policies/*"},
+    "Security": {"lists/*", "deliveries/*"},
 }
-"""Who may list a bucket, and which prefixes of it alone; `Security` lists all of the audit log."""
+"""Who may list a bucket, and which prefixes of it alone."""
+
+LISTS_ALL: Final = {"Security": "AuditBucket.Arn"}
+"""Who may list all of which bucket."""
 
 KEYS: Final[dict[str, set[str]]] = {
     **{name: {"kms:Decrypt KeyringKey.Arn", "kms:Encrypt KeyringKey.Arn"} for name in TOKENISE},

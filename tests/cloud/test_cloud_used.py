@@ -24,6 +24,7 @@ FOR_OTHERS: Final = (
 #: What a function needs only where something went wrong, or where only AWS asks for it; and why.
 SELDOM: Final[Mapping[str, str]] = {
     "s3:GetObject ${AuditBucket.Arn}/log/segments/*": "an event whose answer was lost is read back",
+    "s3:PutObject ${AuditBucket.Arn}/log/late/*": "an event that is told again long after its moment",
     "s3:ListBucket CleanBucket.Arn": "AWS says 403 of what is not there, the emulator 404",
     "s3:ListBucket AuditBucket.Arn": "as for the bucket of clean lists: before the first seal",
     "kms:Encrypt KeyringKey.Arn": "the default tenant's keyring, by whoever comes first",
@@ -47,7 +48,7 @@ def used(cast: Cast, request: pytest.FixtureRequest) -> dict[str, dict[str, bool
     roles = {stack.physical(f"{name}Role"): name for name in MATRIX}
     named = _names(stack)
     found: dict[str, dict[str, bool]] = defaultdict(dict)
-    for decision in stack.decisions():
+    for decision in stack.emulator.decisions():
         kind, _, rest = decision.principal.rpartition(":")[2].partition("/")
         role, _, session = rest.partition("/")
         if kind == "assumed-role" and role in roles and session != TRIAL:
