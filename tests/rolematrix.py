@@ -111,10 +111,8 @@ MATRIX: Final[dict[str, set[str]]] = {
     | {
         "dynamodb:Query CatalogueTable.Arn",
         "s3:GetObject ${CleanBucket.Arn}/keys/*",
-        "s3:GetObject ${CleanBucket.Arn}/lists/*/decisions.parquet",
         "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/decisions.parquet",
         "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
-        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/manifest.json",
     },
     "Checkpoint": APPEND
     | WRITE
