@@ -277,6 +277,9 @@ def _others(stack: Rehearsal) -> Iterator[Attempt]:
     yield Attempt("cloudformation:ListStackResources", place, "list_stack_resources", stated)
     yield Attempt("lambda:InvokeFunction", "SealFunction", "invoke", {"FunctionName": function})
     yield Attempt("lambda:GetFunction", "SealFunction", "get_function", {"FunctionName": function})
+    told = {"Source": "trial", "DetailType": "trial", "Detail": "{}"}
+    told["EventBusName"] = stack.outputs["NoticeBusName"]
+    yield Attempt("events:PutEvents", "NoticeBus.Arn", "put_events", {"Entries": [told]})
     yield Attempt("iam:ListUsers", "*", "list_users", {})
     yield Attempt("iam:GetRole", "DeliverRole", "get_role", {"RoleName": role})
     yield Attempt("sts:AssumeRole", "DeliverRole", "assume_role", session)

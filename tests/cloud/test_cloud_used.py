@@ -90,6 +90,7 @@ def _names(stack: Rehearsal) -> dict[str, str]:
     names |= {
         stack.outputs[f"{key}Arn"].rpartition(":")[2]: key for key in ("DataKey", "KeyringKey", "SealKey")
     }
+    names |= {f"event-bus/{stack.outputs['NoticeBusName']}": "NoticeBus"}
     return {f"table/{name}" if "Table" in known else name: known for name, known in names.items()}
 
 
