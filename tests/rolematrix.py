@@ -125,9 +125,6 @@ MATRIX: Final[dict[str, set[str]]] = {
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
 OPEN_TOKENS: Final = {"Deliver", "Recalls", "Notices", "Redeem", "Trace"}
 
-TRACES_AND_LOGS: Final = frozenset({"logs", "xray"})
-"""Services whose rights are the same for every function: its own log, and traces, which know no resources."""
-
 LISTING: Final[dict[str, set[str]]] = {
     "RequestUpload": {"policies/*"},
     "Sanitize": {"keys/*", "policies/*", "work/*", "lists/*/manifest.json"},

@@ -40,7 +40,7 @@ _RESOURCES: Final = ("UploadsBucket", "CleanBucket", "AuditBucket", "RegistryTab
 
 @pytest.fixture(scope="module")
 def used(cast: Cast, request: pytest.FixtureRequest) -> dict[str, dict[str, bool]]:
-    """By function, what it has called, as rights of the table, and whether it was allowed."""
+    """By function, what it has called, as rights of the table, and whether it was allowed each time."""
     folder = Path(__file__).parent
     if {item.path for item in request.session.items} != set(folder.glob("test_*.py")):
         pytest.skip("looks at what all other tests of this folder did")
@@ -52,7 +52,8 @@ def used(cast: Cast, request: pytest.FixtureRequest) -> dict[str, dict[str, bool
         kind, _, rest = decision.principal.rpartition(":")[2].partition("/")
         role, _, session = rest.partition("/")
         if kind == "assumed-role" and role in roles and session != TRIAL:
-            found[roles[role]][f"{decision.action} {_named(decision.resource, named)}"] = decision.allowed
+            call, calls = f"{decision.action} {_named(decision.resource, named)}", found[roles[role]]
+            calls[call] = decision.allowed and calls.get(call, True)
     return found
 
 
