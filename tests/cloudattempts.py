@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from cloudcast import DENIED
 from demo import TENANT
 from rehearsal import STACK, Person, Rehearsal
-from rolematrix import KEYS, LISTING, MATRIX, PEOPLE
+from rolematrix import KEYS, LISTING, LISTS_ALL, MATRIX, PEOPLE
 
 #: Something at each place for which there is a right, and at some for which there is none.
 PLACES: Final = {
@@ -32,7 +32,10 @@ PLACES: Final = {
     ],
     "AuditBucket": [
         "log/" + name
-        for name in ("segments/trial", "checkpoint", "checkpoints/1", "public-key", "sealed/1", "tile/1")
+        for name in (
+            *("segments/trial", "late/trial", "looked-back", "checkpoint", "checkpoints/1", "public-key"),
+            *("sealed/1", "tile/1"),
+        )
     ],
 }
 LISTED: Final = {
@@ -52,6 +55,7 @@ ROUTES: Final = [
     "POST/tokens/redeem",
     "POST/optouts",
     "POST/consents",
+    "POST/trace",
     "GET/audit/checkpoint",
 ]
 QUEUES: Final = {
@@ -156,7 +160,8 @@ def is_granted(attempt: Attempt, name: str) -> bool:
         # for services in somebody's name alone
         return False
     right, _, prefix = attempt.right.partition("?")
-    if prefix and name in LISTING and not any(fnmatchcase(prefix, each) for each in LISTING[name]):
+    bound = prefix and LISTS_ALL.get(name) != attempt.resource.partition("?")[0]
+    if bound and not any(fnmatchcase(prefix, each) for each in LISTING.get(name, ())):
         return False
     return any(fnmatchcase(right, pattern) for pattern in _rights(name))
 
@@ -167,7 +172,7 @@ def _rights(name: str) -> frozenset[str]:
     stated = MATRIX[name] | KEYS.get(name, set()) | own_log if name in MATRIX else PEOPLE.get(name, set())
     spelled = set()
     for right in stated:
-        action, _, resource = right.replace("${Tenant}", TENANT).partition(" ")
+        action, _, resource = right.replace("${Tenant}", TENANT).replace("${Stack}", STACK).partition(" ")
         spelled |= {f"{action} {one}" for one in _GROUPS.get(resource, [resource])}
     return frozenset(spelled)
 
@@ -267,9 +272,14 @@ def _others(stack: Rehearsal) -> Iterator[Attempt]:
     session = {"RoleArn": f"arn:aws:iam::{account}:role/{role}", "RoleSessionName": "trial"}
     bucket = {"Bucket": stack.outputs["CleanBucket"]}
     suspended = {**bucket, "VersioningConfiguration": {"Status": "Suspended"}}
-    yield Attempt("cloudformation:DescribeStacks", "stack/x/y", "describe_stacks", {"StackName": STACK})
+    stated, place = {"StackName": STACK}, f"stack/{STACK}/trial"
+    yield Attempt("cloudformation:DescribeStacks", place, "describe_stacks", stated)
+    yield Attempt("cloudformation:ListStackResources", place, "list_stack_resources", stated)
     yield Attempt("lambda:InvokeFunction", "SealFunction", "invoke", {"FunctionName": function})
     yield Attempt("lambda:GetFunction", "SealFunction", "get_function", {"FunctionName": function})
+    told = {"Source": "trial", "DetailType": "trial", "Detail": "{}"}
+    told["EventBusName"] = stack.outputs["NoticeBusName"]
+    yield Attempt("events:PutEvents", "NoticeBus.Arn", "put_events", {"Entries": [told]})
     yield Attempt("iam:ListUsers", "*", "list_users", {})
     yield Attempt("iam:GetRole", "DeliverRole", "get_role", {"RoleName": role})
     yield Attempt("sts:AssumeRole", "DeliverRole", "assume_role", session)

@@ -54,6 +54,12 @@ def working_as(stack: Rehearsal, person: Person) -> Iterator[None]:
         yield
 
 
+def on_stack(cast: Cast, person: Person, *words: str | Path, give: bytes | None = None) -> Said:
+    """A command on the stack in somebody's name."""
+    with working_as(cast.stack, person):
+        return command("--stack", STACK, *words, give=give)
+
+
 def commanded(stack: Rehearsal, person: Person, *arguments: str | Path) -> Any:
     """What a command on the stack prints, in the name of `person`."""
     with working_as(stack, person):
@@ -84,14 +90,6 @@ def known_uploads(stack: Rehearsal, person: Person, tenant: str = TENANT) -> dic
         uploads = Uploads(world.records)
         found = (uploads.get(record.name) for record in world.records.named(UPLOAD))
         return {upload.upload_id: upload for upload in found if upload}
-
-
-def on_stack(cast: Cast, person: Person, *words: str | Path, give: bytes | None = None) -> Said:
-    """A command on the stack in somebody's name."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in cast.stack.environment(person).items():
-            patch.setenv(name, value)
-        return command("--stack", STACK, *words, give=give)
 
 
 def without_tokens(content: bytes) -> list[list[str]]:

@@ -111,10 +111,8 @@ MATRIX: Final[dict[str, set[str]]] = {
     | {
         "dynamodb:Query CatalogueTable.Arn",
         "s3:GetObject ${CleanBucket.Arn}/keys/*",
-        "s3:GetObject ${CleanBucket.Arn}/lists/*/decisions.parquet",
         "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/decisions.parquet",
         "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
-        "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/manifest.json",
     },
     "Checkpoint": APPEND
     | WRITE
@@ -126,9 +124,6 @@ MATRIX: Final[dict[str, set[str]]] = {
 }
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
 OPEN_TOKENS: Final = {"Deliver", "Recalls", "Notices", "Redeem", "Trace"}
-
-TRACES_AND_LOGS: Final = frozenset({"logs", "xray"})
-"""Services whose rights are the same for every function: its own log, and traces, which know no resources."""
 
 LISTING: Final[dict[str, set[str]]] = {
     "RequestUpload": {"policies/*"},
@@ -143,8 +138,12 @@ LISTING: Final[dict[str, set[str]]] = {
     "Checkpoint": {"log/checkpoint"},
     "Seal": {"log/*"},
     "Operator": {"keys/*", "policies/*"},
+    "Security": {"lists/*", "deliveries/*"},
 }
-"""Who may list a bucket, and which prefixes of it alone; `Security` lists all of the audit log."""
+"""Who may list a bucket, and which prefixes of it alone."""
+
+LISTS_ALL: Final = {"Security": "AuditBucket.Arn"}
+"""Who may list all of which bucket."""
 
 KEYS: Final[dict[str, set[str]]] = {
     **{name: {"kms:Decrypt KeyringKey.Arn", "kms:Encrypt KeyringKey.Arn"} for name in TOKENISE},

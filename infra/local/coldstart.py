@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import yaml
 
-from rehearsal import BUILD, TOOLS, build
+from emulator import TOOLS
+from rehearsal import BUILD, build
 
 _RUNS: Final = 5
 _PATIENCE: Final = 30.0

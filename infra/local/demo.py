@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from rehearsal import OWNER, ROOT, Person, Rehearsal, RehearsalError, build
+from emulator import ROOT, RehearsalError
+from rehearsal import OWNER, Person, Rehearsal, build
 
 EXAMPLES: Final = ROOT / "examples"
 TENANT: Final = "default"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from rolematrix import BEGIN, KEYS, LISTING, MATRIX, OPEN_TOKENS, TRACES
+from rolematrix import BEGIN, KEYS, LISTING, LISTS_ALL, MATRIX, OPEN_TOKENS, TRACES
 from rolematrix import PEOPLE as PEOPLE_MAY
 from templates import PEOPLE, plain, resources, statements, template
 
@@ -143,9 +143,13 @@ def test_a_person_may_do_what_the_table_says_and_nothing_else(name: str) -> None
     assert handed_out == PEOPLE_MAY[name]
 
 
-def test_operators_list_keyrings_and_policies_alone() -> None:
-    listing = [each for each in statements_of("Operator") if "s3:ListBucket" in each["Action"]]
-    assert [set(each["Condition"]["StringLike"]["s3:prefix"]) for each in listing] == [LISTING["Operator"]]
+@pytest.mark.parametrize("name", sorted(PEOPLE_MAY))
+def test_a_person_lists_prefixes_alone_but_security_the_audit_log(name: str) -> None:
+    listing = [each for each in statements_of(name) if "s3:ListBucket" in each["Action"]]
+    bound = [each["Condition"]["StringLike"]["s3:prefix"] for each in listing if "Condition" in each]
+    free = [each["Resource"] for each in listing if "Condition" not in each]
+    assert [set(prefixes) for prefixes in bound] == ([LISTING[name]] if name in LISTING else [])
+    assert free == ([[LISTS_ALL[name]]] if name in LISTS_ALL else [])
 
 
 def test_senders_read_no_bucket_and_call_nothing_of_others() -> None:

@@ -77,7 +77,7 @@ def test_nobody_reaches_what_is_not_theirs(cast: Cast, made: dict[str, Any]) -> 
     out = cast.stack.outputs
     clean = {"Bucket": out["CleanBucket"], "Key": f"lists/{TENANT}/{made['list_id']}/clean.csv"}
     ring = {"Bucket": out["CleanBucket"], "Key": f"keys/{TENANT}/keyring.json"}
-    for person in (cast.uploader, cast.sender, cast.security, cast.operator, cast.stranger):
+    for person in (cast.uploader, cast.sender, cast.operator, cast.stranger):
         assert refused(partial(cast.stack.client("s3", person).get_object, **clean)) in DENIED
     for person in (cast.uploader, cast.sender, cast.security, cast.stranger):
         assert refused(partial(cast.stack.client("s3", person).get_object, **ring)) in DENIED

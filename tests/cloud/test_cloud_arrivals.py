@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudcast import Cast, commanded, known_uploads, unread, versions
+from contact_sanitizer.policy_text import DEFAULT_POLICY
 from demo import EXAMPLES, TENANT, wait_for_queue, wait_for_upload
 
 CONTENT = (EXAMPLES / "contacts.csv").read_bytes()
@@ -39,6 +41,17 @@ def outcomes(cast: Cast, arrive: Callable[[], None]) -> list[str]:
 def test_an_object_of_no_bytes_is_refused(cast: Cast, made: dict[str, Any]) -> None:
     assert made
     assert outcomes(cast, lambda: put(cast, "空 的+list.csv", b"")) == ["refused file_empty"]
+
+
+def test_a_file_over_its_policy_s_limit_does_not_get_in(cast: Cast, tmp_path: Path) -> None:
+    small = tmp_path / "small.yaml"
+    small.write_text(DEFAULT_POLICY + "limits: {max_bytes: 1KB}\n")
+    commanded(cast.stack, cast.operator, "policy", "put", small, "--as", "small")
+    offer = cast.stack.call(cast.uploader, "POST", "/uploads", {"policy": "small"}).json
+    assert cast.stack.post_form(offer["url"], offer["fields"], b"x" * 2000).status == 400
+    assert not versions(cast.stack, "UploadsBucket", f"uploads/{TENANT}/{offer['upload_id']}/")
+    assert cast.stack.post_form(offer["url"], offer["fields"], b"phone\n12345\n").status == 201
+    assert wait_for_upload(cast.stack, cast.uploader, offer["upload_id"])["counts"]["rejected"] == 1
 
 
 def test_an_object_that_is_replaced_before_it_is_read_is_not_taken_for_the_other(cast: Cast) -> None:

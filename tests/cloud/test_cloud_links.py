@@ -9,7 +9,7 @@ from typing import Any
 from cloudcast import TRIAL, Cast
 from contact_sanitizer.aws.presigned import S3Forms, S3Links
 from demo import TENANT
-from rehearsal import Answer
+from emulator import Answer
 
 PATIENCE = 60.0
 

@@ -74,7 +74,7 @@ def contents_of(stack: Rehearsal, *, of_uploads: bool = False) -> dict[str, byte
     """What the emulator holds, by place; of its buckets all but the one for uploads, or that one alone."""
     uploads = stack.outputs["UploadsBucket"]
     contents: dict[str, list[bytes]] = defaultdict(list)
-    for place, content in stack.memory():
+    for place, content in stack.emulator.memory():
         if (place.startswith("s3/") and uploads in place) == of_uploads:
             contents["/".join(place.split("/")[:2])].append(content)
     for place, content in _left_over(stack):
@@ -94,7 +94,7 @@ def held(contents: Mapping[str, bytes], forms: Mapping[bytes, str]) -> dict[str,
 
 def _left_over(stack: Rehearsal) -> Iterator[tuple[str, bytes]]:
     """Files that functions, whose scratch space this folder is, have left; but their code."""
-    for entry in stack.folder.iterdir():
+    for entry in stack.emulator.folder.iterdir():
         if entry.name.startswith("ministack-lambda-") or entry.suffix in {".jsonl", ".log"}:
             continue
         for file in [entry, *entry.rglob("*")]:
@@ -215,7 +215,7 @@ CONTROLS: Final[Mapping[str, tuple[str, Plant]]] = {
     "an output of a stack": ("cloudformation/", _stacked),
     "a file of a function": (
         "files/",
-        lambda stack, number: (stack.folder / "control").write_text(number),
+        lambda stack, number: (stack.emulator.folder / "control").write_text(number),
     ),
 }
 

@@ -24,6 +24,7 @@ FOR_OTHERS: Final = (
 #: What a function needs only where something went wrong, or where only AWS asks for it; and why.
 SELDOM: Final[Mapping[str, str]] = {
     "s3:GetObject ${AuditBucket.Arn}/log/segments/*": "an event whose answer was lost is read back",
+    "s3:PutObject ${AuditBucket.Arn}/log/late/*": "an event that is told again long after its moment",
     "s3:ListBucket CleanBucket.Arn": "AWS says 403 of what is not there, the emulator 404",
     "s3:ListBucket AuditBucket.Arn": "as for the bucket of clean lists: before the first seal",
     "kms:Encrypt KeyringKey.Arn": "the default tenant's keyring, by whoever comes first",
@@ -39,7 +40,7 @@ _RESOURCES: Final = ("UploadsBucket", "CleanBucket", "AuditBucket", "RegistryTab
 
 @pytest.fixture(scope="module")
 def used(cast: Cast, request: pytest.FixtureRequest) -> dict[str, dict[str, bool]]:
-    """By function, what it has called, as rights of the table, and whether it was allowed."""
+    """By function, what it has called, as rights of the table, and whether it was allowed each time."""
     folder = Path(__file__).parent
     if {item.path for item in request.session.items} != set(folder.glob("test_*.py")):
         pytest.skip("looks at what all other tests of this folder did")
@@ -47,11 +48,12 @@ def used(cast: Cast, request: pytest.FixtureRequest) -> dict[str, dict[str, bool
     roles = {stack.physical(f"{name}Role"): name for name in MATRIX}
     named = _names(stack)
     found: dict[str, dict[str, bool]] = defaultdict(dict)
-    for decision in stack.decisions():
+    for decision in stack.emulator.decisions():
         kind, _, rest = decision.principal.rpartition(":")[2].partition("/")
         role, _, session = rest.partition("/")
         if kind == "assumed-role" and role in roles and session != TRIAL:
-            found[roles[role]][f"{decision.action} {_named(decision.resource, named)}"] = decision.allowed
+            call, calls = f"{decision.action} {_named(decision.resource, named)}", found[roles[role]]
+            calls[call] = decision.allowed and calls.get(call, True)
     return found
 
 
@@ -89,6 +91,7 @@ def _names(stack: Rehearsal) -> dict[str, str]:
     names |= {
         stack.outputs[f"{key}Arn"].rpartition(":")[2]: key for key in ("DataKey", "KeyringKey", "SealKey")
     }
+    names |= {f"event-bus/{stack.outputs['NoticeBusName']}": "NoticeBus"}
     return {f"table/{name}" if "Table" in known else name: known for name, known in names.items()}
 
 
