@@ -92,6 +92,8 @@ CASES = [
     Case(Action.RECALLS_ACKNOWLEDGED, "recalls ack {delivery}"),
     Case(Action.RECALLS_DENIED, "recalls 01M7ZT0DJDF2J8BMSQKKBD2K7R", fails="delivery_unknown"),
     Case(Action.PERSON_TRACED, "trace -", PHONES[0]),
+    # The event names the next key, which is there before and signs nothing yet.
+    Case(Action.AUDIT_REKEYED, "audit rotate-key", before=("audit-key-next.json",)),
     Case(Action.AUDIT_VERIFIED, "audit verify"),
     Case(Action.AUDIT_REPORTED, "audit report"),
     Case(Action.AUDIT_REPORTED, "audit report --html {folder}/page.html"),
@@ -115,6 +117,7 @@ OF_STACKS = frozenset(
         Action.PRINCIPAL_REMOVED,
         Action.ACCESS_DENIED,
         Action.QUEUE_REDRIVEN,
+        Action.AUDIT_RECONCILED,
     }
 )
 """What is done in stacks alone."""
