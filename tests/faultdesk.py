@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from itertools import count
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import pytest
 
 from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY, UPLOADS
+from contact_sanitizer import workspace
 from contact_sanitizer.announcing import Circumstances
 from contact_sanitizer.arrivals import arrivals_in
 from contact_sanitizer.audit.verify import verify_log
@@ -22,6 +24,7 @@ from contact_sanitizer.handlers import queue, stage
 from contact_sanitizer.handlers.queue import Handler, function_of
 from contact_sanitizer.handlers.sanitize import DOOR
 from contact_sanitizer.listid import ListId
+from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.receiving import Arrival
 from contact_sanitizer.screening.suppression import SuppressionReason
 from contact_sanitizer.uploading import Upload
@@ -66,6 +69,8 @@ def prepared(desk: FunctionDesk, calls: Calls, monkeypatch: pytest.MonkeyPatch) 
     fate = Fate(7)
     monkeypatch.setattr(stage, "CIRCUMSTANCES", fate.circumstances)
     monkeypatch.setattr(queue, "CIRCUMSTANCES", fate.circumstances)
+    # Which numbers a policy admits is worked out for each list; a run of a thousand seeds has one policy.
+    monkeypatch.setattr(workspace, "Normalizer", cache(Normalizer))
     for module in ("registry_items", "registry_commit"):
         monkeypatch.setattr(f"contact_sanitizer.aws.{module}.pause", lambda _turn: None)
     desk.agree("13812345678", "13912345678", "13612345678", "13712345678")

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from cloudworld import FAILURES, REGION, CloudWorld, make_stack
 from contact_sanitizer.aws.clients import Clients
-from memoryservices import MemoryBuckets, MemoryKeys, MemoryQueues, Refused
+from memoryservices import MemoryBuckets, MemoryBuses, MemoryKeys, MemoryQueues, Refused
 from memorytables import MemoryTables
 
 ATTEMPTS: Final = 3
@@ -60,6 +60,7 @@ class MemoryCloud:
             "dynamodb": MemoryTables(),
             "kms": MemoryKeys(),
             "sqs": MemoryQueues(),
+            "events": MemoryBuses(),
         }
         self.gate: Gate = lambda _sending, send: send()
         self._lock = RLock()

@@ -285,6 +285,27 @@ class MemoryKeys:
 
 
 @dataclass
+class MemoryBuses:
+    """EventBridge: what was put on each bus."""
+
+    told: dict[str, list[str]] = field(default_factory=dict)
+    call: int = 0
+
+    def copy(self) -> MemoryBuses:
+        """The same, changed by nobody else."""
+        return MemoryBuses({name: list(kept) for name, kept in self.told.items()})
+
+    def create_event_bus(self, asked: Asked) -> Any:
+        self.told.setdefault(asked["Name"], [])
+        return {}
+
+    def put_events(self, asked: Asked) -> Any:
+        for entry in asked["Entries"]:
+            self.told[entry["EventBusName"]].append(entry["Detail"])
+        return {"FailedEntryCount": 0, "Entries": [{} for _ in asked["Entries"]]}
+
+
+@dataclass
 class MemoryQueues:
     """SQS: what was received is out of sight until somebody lets it be seen."""
 

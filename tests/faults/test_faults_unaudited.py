@@ -94,6 +94,8 @@ CASES = [
     Case(Action.PERSON_TRACED, "trace -", PHONES[0]),
     # Somebody who is on no list: a copied home still leads to the lists of the first one.
     Case(Action.PERSON_ERASED, "erase - --leave-refusal", "13712345678"),
+    # The event names the next key, which is there before and signs nothing yet.
+    Case(Action.AUDIT_REKEYED, "audit rotate-key", before=("audit-key-next.json",)),
     Case(Action.AUDIT_VERIFIED, "audit verify"),
     Case(Action.AUDIT_REPORTED, "audit report"),
     Case(Action.AUDIT_REPORTED, "audit report --html {folder}/page.html"),
@@ -117,6 +119,7 @@ OF_STACKS = frozenset(
         Action.PRINCIPAL_REMOVED,
         Action.ACCESS_DENIED,
         Action.QUEUE_REDRIVEN,
+        Action.AUDIT_RECONCILED,
     }
 )
 """What is done in stacks alone."""
