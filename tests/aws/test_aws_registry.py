@@ -305,7 +305,9 @@ def test_a_head_that_nobody_wrote_is_damage(registry: DynamoRegistry, world: Clo
 
 def changed(registry: DynamoRegistry, after: int, most: int = 100) -> dict[int, set[bytes]] | None:
     found = registry.changed(after, most)
-    return found and {code: {row.tobytes() for row in rows} for code, rows in found.items()}
+    if found is None:
+        return None
+    return {code: {row.tobytes() for row in rows} for code, rows in found.items()}
 
 
 def test_whose_histories_changed_is_told_from_any_change_number_on(registry: DynamoRegistry) -> None:
