@@ -301,3 +301,34 @@ def test_a_head_that_nobody_wrote_is_damage(registry: DynamoRegistry, world: Clo
     item = {"pk": {"S": "default#head"}, "sk": {"S": "head"}, "facts": {"S": "13812345678"}}
     world.clients.dynamodb.put_item(TableName=REGISTRY, Item=item)
     assert code_of(lambda: screened(registry, [ANN])) == "registry_damaged"
+
+
+def changed(registry: DynamoRegistry, after: int, most: int = 100) -> dict[int, set[bytes]] | None:
+    found = registry.changed(after, most)
+    if found is None:
+        return None
+    return {code: {row.tobytes() for row in rows} for code, rows in found.items()}
+
+
+def test_whose_histories_changed_is_told_from_any_change_number_on(registry: DynamoRegistry) -> None:
+    assert changed(registry, 0) == {}
+    first = registry.record([grant(), grant(BOB)]).change
+    second = registry.record([replace(block(), contract=1), block(BOB)]).change
+    assert registry.record([block(BOB)]).change == second
+    many = [block(person(number)) for number in range(300)]
+    last = registry.record(many).change
+    assert changed(registry, 0, 400) == {0: {ANN, BOB, *map(person, range(300))}, 1: {ANN}}
+    assert changed(registry, first, 400) == {0: {BOB, *map(person, range(300))}, 1: {ANN}}
+    assert changed(registry, second, 300) == {0: {*map(person, range(300))}}
+    assert changed(registry, last) == {}
+    # a commit in the middle of which a look was begun is told whole
+    assert (changed(registry, last - 1) or {})[0] >= {person(299)}
+    assert changed(registry, 0, 100) is None
+
+
+def test_a_damaged_note_of_a_change_is_no_empty_one(registry: DynamoRegistry, world: CloudWorld) -> None:
+    change = registry.record([grant()]).change
+    key = {"pk": {"S": "default#change"}, "sk": {"S": f"{change:020}"}}
+    for who in ({"B": b"x" * 16}, {"S": "x"}):
+        world.clients.dynamodb.put_item(TableName=REGISTRY, Item={**key, "who": who})
+        assert code_of(lambda: registry.changed(0, 100)) == "registry_damaged"

@@ -16,7 +16,7 @@ from contact_sanitizer.protection.blocks import blocks_of
 from contact_sanitizer.protection.tokens import TokenMaker
 from contact_sanitizer.workspace import Workspace
 from counter import PHONES, YEAR, Counter, counter_at
-from desk import NOW, policy
+from desk import NOW, home_of, policy
 
 NUMBERS = [f"+86{phone}" for phone in PHONES]
 SEEDS = int(os.environ.get("CONTACT_SANITIZER_SEEDS", "6"))
@@ -154,6 +154,19 @@ def test_a_yes_in_a_file_counts_only_for_those_who_were_delivered_from_it(counte
     assert words(counter.redeem(by_file)) == ["refused", *[None] * 4]
     counter.pass_time(9_000_000)
     assert words(counter.redeem(by_file)) == ["refused"] * 5
+
+
+def test_a_delivery_whose_people_are_no_longer_kept_speaks_for_nobody_and_stops_nobody(
+    counter: Counter,
+) -> None:
+    counter.sender()
+    by_registry = counter.made(phones=PHONES[:5])
+    by_file = counter.made(BY_FILE, PHONES[5:], agreed=False)
+    tokens = [*counter.tokens(by_registry), *counter.tokens(by_file)]
+    assert counter.redeem(tokens).phones == NUMBERS
+    for note in home_of(counter.place).places.deliveries.glob("*.people"):
+        note.unlink()
+    assert words(counter.redeem(tokens)) == [None] * 5 + ["refused"] * 5
 
 
 def test_whose_numbers_were_handed_out_is_kept_without_a_number(counter: Counter, tokens: list[str]) -> None:

@@ -154,6 +154,15 @@ def test_a_refusal_on_a_list_of_foreign_hashes_is_told(
     assert [each["delivery"] for each in day.look()] == [delivery]
 
 
+def test_after_very_many_changes_everybody_is_looked_at(
+    desk: FunctionDesk, day: Day, delivery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contact_sanitizer.delivery.notices.MOST_CHANGES", 1)
+    refuse(desk, "13512345678")
+    refuse(desk, PHONES[0])
+    assert [(each["delivery"], each["recalls"]) for each in day.look()] == [(delivery, 1)]
+
+
 def test_a_consent_that_runs_out_is_told_within_a_day(desk: FunctionDesk, day: Day, delivery: str) -> None:
     soon = stage.CIRCUMSTANCES.clock() // 1000 + 3_600
     place = desk.workspace.desk("CN")

@@ -32,7 +32,7 @@ DAY: Final = 86_400_000
 MOST_CHANGES: Final = 200_000
 """Where more histories changed, everybody is looked at."""
 
-LARGEST_WHOLE: Final = 1_000_000
+LARGEST_WHOLE: Final = 500_000
 """Deliveries of more people are not looked through whole: that would outlast a function."""
 
 
