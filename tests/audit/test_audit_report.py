@@ -127,6 +127,15 @@ def test_recalls_are_pending_from_when_they_were_found_and_late_after_a_day() ->
     assert (later["late"], later["deliveries"][0]["late"]) == (1, True)
 
 
+def test_notices_of_recalls_are_counted_and_find_nothing_by_themselves() -> None:
+    diary = sample()
+    delivery = diary.events[-1].delivery_id
+    counts = {"recalls": 4, "unacknowledged": 1, "overdue": 0}
+    diary.tell(FIRST + 6 * HOUR, Action.RECALLS_NOTIFIED, delivery_id=delivery, sender="gate", counts=counts)
+    recalls = figures(diary.events)["recalls"]
+    assert (recalls["found"], recalls["notices"], recalls["deliveries"][0]["notices"]) == (4, 1, 1)
+
+
 def test_a_recall_that_was_acknowledged_late_is_told_though_nothing_is_pending() -> None:
     diary = Diary()
     delivery = diary.deliver(FIRST, diary.make_list(FIRST, {"rows": 1, "kept": 1}), "gate", {"rows": 1})

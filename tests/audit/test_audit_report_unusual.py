@@ -153,7 +153,11 @@ def test_a_verification_that_failed_comes_first() -> None:
     diary = Diary()
     diary.tell(TODAY, Action.AUDIT_VERIFIED, "eve", Outcome.FAILURE, code="event_altered")
     diary.tell(TODAY, Action.AUDIT_VERIFIED, "eve", Outcome.SUCCESS)
-    assert list(found(diary)) == ["verification_failed"]
+    diary.tell(TODAY + HOUR, Action.AUDIT_RECONCILED, "eve", Outcome.FAILURE, code="reads_flagged")
+    assert [each["said"] for each in found(diary)["verification_failed"]] == [
+        "audit.verified: event_altered",
+        "audit.reconciled: reads_flagged",
+    ]
 
 
 def test_only_the_period_is_judged_by_what_came_before_it() -> None:

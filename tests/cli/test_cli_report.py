@@ -184,7 +184,7 @@ def test_a_home_whose_log_does_not_verify_says_so_in_its_log(home: Path, worked:
 
 def test_places_that_cannot_be_read_or_written_are_named_by_code(copied: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    for place in (tmp_path, tmp_path / "none" / "r.html", tmp_path / "file" / "r.html"):
+    for place in (tmp_path, tmp_path / "none" / "r.html", tmp_path / "file" / "r.html", ""):
         assert report(copied, "--html", place).code == "out_unwritable"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert command("audit", "report", tmp_path / "none").code == "audit_missing"
@@ -194,6 +194,19 @@ def test_places_that_cannot_be_read_or_written_are_named_by_code(copied: Path, t
         command("audit", "report", copied / "log", "--public-key", tmp_path / "file").code
         == "public_key_invalid"
     )
+
+
+def test_what_is_no_plain_file_is_written_to_and_not_replaced(copied: Path, tmp_path: Path) -> None:
+    kept, link = tmp_path / "kept.html", tmp_path / "link.html"
+    kept.write_text("old")
+    link.symlink_to(kept)
+    assert report(copied, "--html", link).status == 0
+    assert link.is_symlink()
+    assert "Audit report" in kept.read_text()
+    full = tmp_path / "full.html"
+    full.symlink_to("/dev/full")
+    assert report(copied, "--html", full).code == "out_unwritable"
+    assert full.is_symlink()
 
 
 def test_gaps_between_seals_are_told_and_are_no_fault(copied: Path, tmp_path: Path) -> None:

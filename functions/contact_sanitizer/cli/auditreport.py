@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -180,15 +179,23 @@ def _reported(
 
 
 def _write(place: Path, data: bytes) -> None:
-    """Write a page whole or not at all."""
+    """Write a page whole or not at all; a device or a link is written to, and never replaced."""
+    try:
+        if place.is_symlink() or (place.exists() and not place.is_file()):
+            place.write_bytes(data)
+        else:
+            _replace(place, data)
+    except (OSError, ValueError):
+        raise OutputError("out_unwritable", "the report cannot be written there") from None
+
+
+def _replace(place: Path, data: bytes) -> None:
     draft = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         draft.write_bytes(data)
         draft.replace(place)
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            draft.unlink()
-        raise OutputError("out_unwritable", "the report cannot be written there") from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _emit(

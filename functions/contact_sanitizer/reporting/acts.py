@@ -23,6 +23,7 @@ CHANGES: Final = frozenset(
         Action.BLOCK_REMOVED,
         Action.PERSON_ERASED,
         Action.QUEUE_REDRIVEN,
+        Action.AUDIT_REKEYED,
     }
 )
 LOOKS: Final = {Action.PERSON_TRACED: "traced", Action.PERSON_SHOWN: "shown"}

@@ -128,7 +128,6 @@ class Choices:
                 "without_result": max(begun - self._imports["concluded"], 0),
                 "recorded": dict(sorted(self._imported.items())),
             },
-            "complaints": self._complaints.document(),
             "complaints_in_files": self._imported[COMPLAINT],
             "handling": {
                 "complaints": self._complaints.document(),

@@ -70,6 +70,8 @@ def report_document(report: Report, making: Making) -> dict[str, Any]:
         "gaps": [{"from": moment(gap.start), "to": moment(gap.end)} for gap in gaps[:MOST_TOLD]],
         "gaps_count": len(gaps),
         "gaps_elsewhere": len(report.verified.gaps) - len(gaps),
+        # A log whose key was changed is signed by those that it announced as well.
+        "keys": _names(report.verified.keys or making.keys),
     }
     return {
         **_heading(report.scope, making, verification),
@@ -98,13 +100,17 @@ def _heading(scope: Scope, making: Making, verification: dict[str, Any]) -> dict
             "to": moment(scope.period.end),
         },
         "verification": {
+            "keys": _names(making.keys),
             **verification,
-            "keys": [f"{key.name}+{key.key_id.hex()}" for key in making.keys],
             "keys_from": making.keys_from.value,
             "kept_checkpoint": making.known,
             "seal_interval_seconds": making.heartbeat // 1000 if making.heartbeat else None,
         },
     }
+
+
+def _names(keys: Sequence[Verifier]) -> list[str]:
+    return [f"{key.name}+{key.key_id.hex()}" for key in keys]
 
 
 def _overlaps(gap: Gap, period: Period) -> bool:

@@ -28,6 +28,7 @@ class _Feed:
     list_id: str
     found: int = 0
     acknowledged: int = 0
+    notices: int = 0
     slowest: int = 0
     slowest_since: int = 0
     #: What is not acknowledged: up to which recall was found when.
@@ -85,7 +86,13 @@ class Recalled:
     """Recalls of all deliveries up to the period's end; sums are of the period alone."""
 
     WANTED: ClassVar[frozenset[str] | None] = frozenset(
-        {Action.TOKENS_REDEEMED, Action.RECALLS_FOUND, Action.RECALLS_SHOWN, Action.RECALLS_ACKNOWLEDGED}
+        {
+            Action.TOKENS_REDEEMED,
+            Action.RECALLS_FOUND,
+            Action.RECALLS_NOTIFIED,
+            Action.RECALLS_SHOWN,
+            Action.RECALLS_ACKNOWLEDGED,
+        }
     )
 
     period: Period
@@ -94,6 +101,7 @@ class Recalled:
     _found: int = 0
     _acknowledged: int = 0
     _refused_at_redemption: int = 0
+    _notices: int = 0
 
     def take(self, event: Told) -> None:
         """Take note of an event of the period or from before it."""
@@ -102,9 +110,11 @@ class Recalled:
             self._refused_at_redemption += refused if refused and event.at in self.period else 0
             return
         within = event.at in self.period
-        feed = self._feeds.setdefault(
-            event.delivery_id, _Feed(event.delivery_id, event.sender, event.list_id)
-        )
+        if event.action == Action.RECALLS_NOTIFIED:
+            self._notices += within
+            self._of(event).notices += 1
+            return
+        feed = self._of(event)
         all_found = event.counts.get("all", feed.found + event.counts.get("recalls", 0))
         new = feed.find(all_found, event.at)
         self._found += new if within else 0
@@ -113,6 +123,13 @@ class Recalled:
             self._acknowledged += new if within else 0
         if within:
             self._touched.add(event.delivery_id)
+
+    def _of(self, event: Told) -> _Feed:
+        found = self._feeds.get(event.delivery_id)
+        if found is None:
+            found = _Feed(event.delivery_id, event.sender, event.list_id)
+            self._feeds[event.delivery_id] = found
+        return found
 
     def late(self, now: int) -> Iterator[tuple[str, str, int, int]]:
         """Deliveries with a late recall, acknowledged meanwhile or not: id, sender, since when, how long."""
@@ -134,6 +151,7 @@ class Recalled:
         return {
             "found": self._found,
             "acknowledged": self._acknowledged,
+            "notices": self._notices,
             "refused_at_redemption": self._refused_at_redemption,
             "pending": sum(feed.pending for feed in told),
             "late": sum(feed.waits(now) > LATE for feed in told),
@@ -150,6 +168,7 @@ def _document(feed: _Feed, now: int) -> dict[str, Any]:
         "found": feed.found,
         "acknowledged": feed.acknowledged,
         "pending": feed.pending,
+        "notices": feed.notices,
         "waiting_since": moment(feed.waiting_since),
         "longest_wait_seconds": feed.waits(now) // 1000,
         "late": feed.waits(now) > LATE,

@@ -31,8 +31,8 @@ class Rule:
 
 FAULTS: Final = Rule(
     "verification_failed",
-    "Verifications that failed",
-    "Somebody verified the log, and something did not fit.",
+    "Verifications and comparisons that failed",
+    "Somebody verified the log, reported on it or compared it with CloudTrail, and something did not fit.",
 )
 BURSTS: Final = Rule(
     "refusals_in_bursts",

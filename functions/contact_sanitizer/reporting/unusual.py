@@ -49,6 +49,7 @@ from contact_sanitizer.reporting.showing import day_name, how_many, moment
 
 _MOST_FOUND: Final = 200
 
+_CHECKS: Final = frozenset({Action.AUDIT_VERIFIED, Action.AUDIT_REPORTED, Action.AUDIT_RECONCILED})
 _SENDERS: Final = frozenset(
     {Action.DELIVERY_PUBLISHED, Action.TOKENS_REDEEMED, Action.DELIVERY_DENIED, Action.TOKENS_DENIED}
 )
@@ -103,7 +104,7 @@ class Unusual:
             self._looks[event.principal, day] += 1
         elif event.action == Action.BLOCK_REMOVED:
             self._removed[event.principal, day] += event.counts.get("entries", 1)
-        elif event.action == Action.AUDIT_VERIFIED and event.outcome is Outcome.FAILURE:
+        elif event.action in _CHECKS and event.outcome is Outcome.FAILURE:
             self._faults.append(event)
 
     def _sender(self, event: Told) -> None:
@@ -146,7 +147,7 @@ class Unusual:
 
     def _by_people(self) -> Iterator[Finding]:
         for fault in self._faults:
-            yield Finding(FAULTS, moment(fault.at) or "", fault.principal, f"first fault: {fault.code}")
+            yield Finding(FAULTS, moment(fault.at) or "", fault.principal, f"{fault.action}: {fault.code}")
         for (who, hour), count in self._refused.items():
             if count >= BURST:
                 yield Finding(
