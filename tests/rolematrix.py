@@ -195,6 +195,21 @@ PEOPLE: Final[dict[str, set[str]]] = {
     | PARTS
     | {"dynamodb:GetItem CatalogueTable.Arn", "dynamodb:Query CatalogueTable.Arn"}
     | {"kms:GetPublicKey SealKey.Arn", "sqs:GetQueueAttributes DeadLetters"},
+    "Eraser": APPEND
+    | STORE
+    | {
+        f"s3:{action} ${{CleanBucket.Arn}}/{place}"
+        for action in ("GetObject", "GetObjectVersion", "PutObject", "DeleteObjectVersion")
+        for place in ("lists/${Tenant}/*", "deliveries/${Tenant}/*/people")
+    }
+    | {"s3:AbortMultipartUpload ${CleanBucket.Arn}/lists/${Tenant}/*"}
+    | {"s3:DeleteObjectVersion ${CleanBucket.Arn}/deliveries/${Tenant}/*/content"}
+    | {"s3:GetObject ${CleanBucket.Arn}/keys/${Tenant}/*", "kms:Decrypt KeyringKey.Arn"}
+    | {"s3:ListBucket CleanBucket.Arn", "s3:ListBucketVersions CleanBucket.Arn"}
+    | {f"dynamodb:{action} CatalogueTable.Arn" for action in ("DeleteItem", "GetItem", "PutItem", "Query")}
+    | RECORD
+    | {f"dynamodb:{action} RegistryTable.Arn" for action in ("DeleteItem", "Query")}
+    | OUTPUTS,
     "Operator": _routes("POST/consents", "POST/optouts")
     | APPEND
     | STORE

@@ -85,11 +85,14 @@ class NoteFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None and not self._file.closed:
-            self._file.abandon()
-        with suppress(OSError):
-            self._beside.unlink()
-        os.close(self._lock)
+        try:
+            if self._file is not None and not self._file.closed:
+                self._file.abandon()
+            with suppress(OSError):
+                self._beside.unlink()
+        finally:
+            # Whoever revises the note next would wait for ever.
+            os.close(self._lock)
 
 
 @dataclass(slots=True)

@@ -61,23 +61,25 @@ class FolderRevision:
                 _finish(self._root, self._list_id)
 
     def __enter__(self) -> Self:
-        with writing_errors():
+        with ExitStack() as held, writing_errors():
             settle_revision(self._root, self._list_id)
-            self._held.enter_context(_locked(self._final))
+            held.enter_context(_locked(self._final))
             shutil.rmtree(self._staged, ignore_errors=True)
             self._staged.mkdir(mode=0o700)
+            self._held = held.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in self._files.values():
-            if not file.closed:
-                file.abandon()
-        if not _replaced(self._root, self._list_id).exists():
-            # Once the old folder has moved aside, this is the list.
-            shutil.rmtree(self._staged, ignore_errors=True)
-        self._held.close()
+        # Let go of the list whatever happens: whoever revises it next would wait for ever.
+        with self._held:
+            for file in self._files.values():
+                if not file.closed:
+                    file.abandon()
+            if not _replaced(self._root, self._list_id).exists():
+                # Once the old folder has moved aside, this is the list.
+                shutil.rmtree(self._staged, ignore_errors=True)
 
 
 def settle_revision(root: Path, list_id: ListId) -> None:
