@@ -79,9 +79,8 @@ def test_one_parameter_drives_the_audit_logs_lock_and_lifecycle() -> None:
 def test_segments_of_the_audit_log_and_manifests_are_written_once() -> None:
     segments = next(each for each in POLICIES["AuditBucket"] if each["Sid"] == "SegmentsOnce")
     manifests = next(each for each in POLICIES["CleanBucket"] if each["Sid"] == "ManifestsOnce")
-    sealed = [
-        f"${{AuditBucket.Arn}}/log/{part}/*" for part in ("segments", "late", "checkpoints", "sealed", "tile")
-    ]
+    parts = ("segments", "late", "checkpoints", "lines", "sealed", "tile")
+    sealed = [f"${{AuditBucket.Arn}}/log/{part}/*" for part in parts]
     for denial, places in ((segments, sealed), (manifests, ["${CleanBucket.Arn}/lists/*/manifest.json"])):
         assert (denial["Effect"], denial["Principal"]) == ("Deny", "*")
         assert (denial["Action"], denial["Resource"]) == (["s3:PutObject"], places)
