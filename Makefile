@@ -12,7 +12,7 @@ CLOUD := .venv-cloud
 CHECKOV := .venv-checkov
 ARCHITECTURE ?= arm64
 SAM := PATH="$(CURDIR)/$(CLOUD)/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 ARCHITECTURE=$(ARCHITECTURE) $(CLOUD)/bin/sam
-TEMPLATES := template.yaml infra/people.yaml infra/watching.yaml
+TEMPLATES := template.yaml infra/people.yaml infra/watching.yaml infra/athena.yaml
 
 .PHONY: help setup demo test check check-code check-cloud format bench plan differential fuzz crash tamper seals clean
 .PHONY: cloud-faults deliveries erasures bench-delivery

@@ -29,7 +29,7 @@ DELIVERED: Final = {
     f"s3:{action} ${{CleanBucket.Arn}}/deliveries/*/people" for action in ("GetObject", "GetObjectVersion")
 }
 NOTED: Final = "s3:PutObject ${AuditBucket.Arn}/log/late/*"
-SEALED: Final = ("checkpoint", "checkpoints/*", "looked-back", "public-key", "sealed/*", "tile/*")
+SEALED: Final = ("checkpoint", "checkpoints/*", "lines/*", "looked-back", "public-key", "sealed/*", "tile/*")
 
 
 def _queue(name: str) -> set[str]:

@@ -12,6 +12,7 @@ ROOT: Final = Path(__file__).parents[1]
 APPLICATION: Final = ROOT / "template.yaml"
 PEOPLE: Final = ROOT / "infra" / "people.yaml"
 WATCHING: Final = ROOT / "infra" / "watching.yaml"
+ATHENA: Final = ROOT / "infra" / "athena.yaml"
 
 Properties = Mapping[str, Any]
 

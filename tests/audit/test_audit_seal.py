@@ -302,3 +302,42 @@ def test_a_folder_carries_the_same_log(tmp_path: Path) -> None:
         last = size
     assert {key: folder.get(key) for key in folder.keys()} == memory.data  # noqa: SIM118 - a port, no mapping
     assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+def test_where_segments_stay_their_entries_lie_as_lines_by_day() -> None:
+    objects = log_of([1, 3, 300], keep=True)
+    lines = {key: data for key, data in objects.data.items() if key.startswith("lines/")}
+    assert sorted(lines) == [
+        "lines/2026/09/21/00000000000000000000",
+        "lines/2026/09/21/00000000000000000001",
+        "lines/2026/09/21/00000000000000000003",
+    ]
+    assert b"".join(lines[key] for key in sorted(lines)).splitlines() == [entry(n) for n in range(300)]
+    assert not [key for key in log_of([3]).data if key.startswith("lines/")]
+
+
+@pytest.mark.parametrize("change", ["altered", "removed", "moved", "invented", "foreign"])
+def test_lines_that_are_not_what_was_sealed_are_found(change: str) -> None:
+    objects = log_of([1, 3, 300], keep=True)
+    key = "lines/2026/09/21/00000000000000000001"
+    if change == "altered":
+        objects.data[key] = objects.data[key].replace(b"ops", b"spo")
+    elif change == "invented":
+        objects.data["lines/2026/09/21/00000000000000000300"] = entry(300) + b"\n"
+    elif change == "foreign":
+        objects.data["lines/other"] = b""
+    else:
+        data = objects.data.pop(key)
+        if change == "moved":
+            objects.data[key.replace("/21/", "/22/")] = data
+    with pytest.raises(AuditError, match="lines_altered"):
+        verify_log(objects, VERIFIERS)
+
+
+def test_a_log_from_before_there_were_lines_has_them_from_some_seal_on() -> None:
+    objects = log_of([1, 3, 300], keep=True)
+    del objects.data["lines/2026/09/21/00000000000000000000"]
+    assert verify_log(objects, VERIFIERS).newest.size == 300
+    for key in [key for key in objects.data if key.startswith("lines/")]:
+        del objects.data[key]
+    assert verify_log(objects, VERIFIERS).newest.size == 300

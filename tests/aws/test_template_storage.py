@@ -121,9 +121,8 @@ def test_functions_without_a_word_of_the_template_keep_things_as_long_as_it_says
 def test_segments_of_the_audit_log_are_written_once_and_manifests_never_blindly() -> None:
     segments = next(each for each in POLICIES["AuditBucket"] if each["Sid"] == "SegmentsOnce")
     manifests = next(each for each in POLICIES["CleanBucket"] if each["Sid"] == "ManifestsOnce")
-    sealed = [
-        f"${{AuditBucket.Arn}}/log/{part}/*" for part in ("segments", "late", "checkpoints", "sealed", "tile")
-    ]
+    parts = ("segments", "late", "checkpoints", "lines", "sealed", "tile")
+    sealed = [f"${{AuditBucket.Arn}}/log/{part}/*" for part in parts]
     for denial, places in ((segments, sealed), (manifests, ["${CleanBucket.Arn}/lists/*/manifest.json"])):
         assert (denial["Effect"], denial["Principal"]) == ("Deny", "*")
         assert (denial["Action"], denial["Resource"]) == (["s3:PutObject"], places)

@@ -1,18 +1,22 @@
-"""Plans of the seal: which segments follow at an entry, decided once and for all."""
+"""What a seal decides once and for all: which segments follow at a size of the log, and in which order."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from contact_sanitizer.errors import AuditError
 
 PLANS: Final = "sealed/"
+LINES: Final = "lines/"
 LARGEST_PLAN: Final = 4096
 """Entries in one plan; so the plan before another does not begin further back."""
 _PLAN_KEY = re.compile(r"sealed/(\d{20})\Z")
+_LINES_KEY = re.compile(r"lines/\d{4}/\d\d/\d\d/(\d{20})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,12 @@ class Plan:
     def size(self) -> int:
         """How many entries it adds."""
         return sum(count for _, count in self.segments)
+
+    @property
+    def lines_key(self) -> str:
+        """Where its entries lie as lines, where segments stay: below the day of the plan (UTC)."""
+        day = datetime.fromtimestamp(self.time / 1000, UTC)
+        return f"{LINES}{day:%Y/%m/%d}/{self.first:020}"
 
     @property
     def names(self) -> set[str]:
@@ -71,3 +81,14 @@ def parse_plan_key(key: str) -> int | None:
     """The entry that the plan at `key` begins with, or None where no plan lies there."""
     found = _PLAN_KEY.match(key)
     return int(found.group(1)) if found else None
+
+
+def parse_lines_key(key: str) -> int | None:
+    """The entry that the lines at `key` begin with, or None where none lie there."""
+    found = _LINES_KEY.match(key)
+    return int(found.group(1)) if found else None
+
+
+def lines_of(entries: Sequence[bytes]) -> bytes:
+    """Entries as lines: the same bytes that their segments have."""
+    return b"".join([entry + b"\n" for entry in entries])

@@ -4,7 +4,8 @@ A seal goes through these steps, each of them harmless to repeat:
 
 1. the newest kept checkpoint is found and the tree's edge read; a tree that is not the signed one is refused
 2. a plan says, once and for all, which segments follow at this size (`sealed/SIZE`, put if absent);
-3. the tiles and bundles of the longer tree are put, if absent: the plan alone decides what they hold;
+3. the tiles and bundles of the longer tree are put, if absent: the plan alone decides what they hold; where
+   segments stay, so are the plan's entries as lines, by the day of the plan, for those who query them;
 4. the checkpoint is signed and kept under its number, if absent: of two sealers one wins;
 5. it becomes `checkpoint`;
 6. in a folder that nobody serves, what is now superfluous goes: sealed segments and outgrown partial tiles.
@@ -25,7 +26,15 @@ from contact_sanitizer.audit.checkpoint import Checkpoint, open_checkpoint
 from contact_sanitizer.audit.lookback import Late
 from contact_sanitizer.audit.merkle import EMPTY_ROOT
 from contact_sanitizer.audit.notes import Signer, Verifier
-from contact_sanitizer.audit.plans import LARGEST_PLAN, PLANS, Plan, parse_plan, parse_plan_key, plan_key
+from contact_sanitizer.audit.plans import (
+    LARGEST_PLAN,
+    PLANS,
+    Plan,
+    lines_of,
+    parse_plan,
+    parse_plan_key,
+    plan_key,
+)
 from contact_sanitizer.audit.succession import is_signed_by
 from contact_sanitizer.audit.tiles import (
     CHECKPOINT,
@@ -254,7 +263,10 @@ class Sealer:
         read = self._read([name for name, _ in plan.segments])
         if [len(entries) for entries in read] != [count for _, count in plan.segments]:
             raise AuditError("audit_damaged", "a segment is not what the seal had planned")
-        grown, files = tree.extended([entry for entries in read for entry in entries])
+        entries = [entry for entries in read for entry in entries]
+        grown, files = tree.extended(entries)
+        if plan.kept:
+            files = {**files, plan.lines_key: lines_of(entries)}
         for key, data in files.items():
             if not self.objects.put(key, data, absent=True) and self.objects.get(key) != data:
                 raise AuditError("audit_damaged", "a tile is there already and holds something else")

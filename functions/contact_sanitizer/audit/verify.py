@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
 from contact_sanitizer.audit import segments
@@ -19,7 +19,15 @@ from contact_sanitizer.audit.accounts import Published
 from contact_sanitizer.audit.chain import Chain, opened, read_chain
 from contact_sanitizer.audit.checkpoint import Checkpoint
 from contact_sanitizer.audit.notes import Verifier
-from contact_sanitizer.audit.plans import Plan, parse_plan, parse_plan_key, plan_key
+from contact_sanitizer.audit.plans import (
+    LINES,
+    Plan,
+    lines_of,
+    parse_lines_key,
+    parse_plan,
+    parse_plan_key,
+    plan_key,
+)
 from contact_sanitizer.audit.recompute import Recomputation
 from contact_sanitizer.audit.succession import announced_keys, announces
 from contact_sanitizer.audit.tree import Tree
@@ -130,6 +138,7 @@ class _Verification:
                     due = next(names, None)
         self._require_announced(read.handovers)
         waiting = self._segments(keys, plans, chain[-1])
+        self._compare_lines(keys, plans, chain[-1])
         self._require_nothing_beyond(walk.beyond(), plans, chain[-1])
         gaps = self._gaps(chain, waiting)
         numbers = chain[-1], chain[0].time, len(chain), len(waiting)
@@ -222,6 +231,28 @@ class _Verification:
             if name in there and self._read(name) != sealed:
                 raise AuditError("segment_altered", f"segment {name} is not the one that was sealed")
 
+    def _compare_lines(self, keys: Sequence[str], plans: list[Plan], newest: Checkpoint) -> None:
+        """Compare the lines that queries read; from the first that there are on, all have to be there."""
+        there = {key for key in keys if key.startswith(LINES)}
+        begins = min((first for key in there if (first := parse_lines_key(key)) is not None), default=None)
+        if begins is None:
+            due: list[Plan] = []
+        else:
+            due = [plan for plan in plans if plan.kept and (plan.first >= begins or plan.lines_key in there)]
+        entries = Tree(self.objects, newest.size).entries_from(begins or 0)
+        for plan in due:
+            if plan.first < newest.size:
+                lines = lines_of(list(islice(_from(plan.first, entries), plan.size)))
+            elif plan.lines_key in there:
+                lines = lines_of([entry for name, _ in plan.segments for entry in self._read(name)])
+            else:
+                continue
+            if plan.lines_key not in there or self.objects.get(plan.lines_key) != lines:
+                raise AuditError("lines_altered", f"the lines of event {plan.first} on were changed")
+            there.discard(plan.lines_key)
+        if there:
+            raise AuditError("lines_altered", "there are lines of events that no seal has put there")
+
     def _read(self, name: str) -> list[bytes]:
         try:
             return segments.read(self.objects, name) or []
@@ -250,6 +281,11 @@ class _Verification:
         moments += [self.expected.now] if self.expected.now is not None else []
         spans = [*pairwise(moments), *((moment_of(ListId(name)), moments[-1]) for name in waiting[:1])]
         return tuple(Gap(start, end) for start, end in spans if end - start > 2 * every)
+
+
+def _from(first: int, entries: Iterator[tuple[int, bytes]]) -> Iterator[bytes]:
+    """The entries from that number on, of those that are left."""
+    return (entry for index, entry in entries if index >= first)
 
 
 class _SealTimes:
