@@ -9,7 +9,7 @@ from contact_sanitizer.audit.checkpoint import open_checkpoint
 from contact_sanitizer.audit.events import Action, Event, Outcome
 from contact_sanitizer.audit.lookback import STATE, parse_state
 from contact_sanitizer.audit.notes import parse_verifiers
-from contact_sanitizer.audit.segments import waiting
+from contact_sanitizer.audit.segments import append, waiting
 from contact_sanitizer.audit.verify import verify_log
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.handlers import stage
@@ -93,7 +93,7 @@ def test_a_segment_that_no_seal_noticed_is_found_by_looking_back(
     at = stage.CIRCUMSTANCES.clock() - 400 * 24 * HOUR
     uid = sortable_id(at, b"\x07" * 10)
     late = Event(Action.LIST_SHOWN, Outcome.BEGUN, at, "ops", "default", uid, uid)
-    log.append(late)
+    append(log.objects, [late])
     assert sealed() == size
     minutes[0] = 5
     sizes = [sealed() for _ in range(4)]
@@ -115,6 +115,28 @@ def test_what_a_redriven_job_announces_is_sealed_though_its_ids_are_old(desk: Fu
     more = list(waiting(log.objects))
     assert sealed() == len(more) > len(names)
     assert verify_log(log.objects, parse_verifiers(log.public_keys())).waiting == 0
+
+
+def test_what_was_to_be_said_days_ago_is_sealed_when_it_is_said_also_by_whoever_may_note_nothing(
+    desk: FunctionDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was cut off before it told of its end tells it in the words of then."""
+    worked(desk)
+    size, log = sealed(), desk.world.audit
+    at = stage.CIRCUMSTANCES.clock() - 3 * 24 * HOUR
+    for number in (1, 2):
+        uid = sortable_id(at, bytes([number]) * 10)
+        log.append(Event(Action.LIST_PUBLISHED, Outcome.BEGUN, at, "ops", "default", uid, uid))
+        assert sealed() == size + number
+    uid = sortable_id(at, b"\x03" * 10)
+
+    def refuse(*_: object) -> None:
+        raise AuditError("audit_unwritable", "the audit log's bucket refuses access")
+
+    monkeypatch.setattr("contact_sanitizer.audit.segments.note_late", refuse)
+    log.append(Event(Action.LIST_PUBLISHED, Outcome.BEGUN, at, "ops", "default", uid, uid))
+    assert f"segments/{uid}" in set(log.objects.keys("segments/"))
+    assert sealed() == size + 2
 
 
 def test_a_changed_tile_stops_the_seal_and_is_found(desk: FunctionDesk) -> None:

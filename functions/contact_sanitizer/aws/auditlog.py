@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -24,12 +26,16 @@ if TYPE_CHECKING:
 
 #: How far back a seal looks for segments of writers that were slow or whose clock was.
 LATE: Final = 6 * 3_600_000
-#: An event whose id is so much older than its moment is noted: sooner than the seal would look past it.
+#: An event whose id is so much older than its writing is noted: sooner than the seal would look past it.
 NOTED_AFTER: Final = LATE // 2
 #: How long after a look through all that is kept was begun the next one is.
 LOOK_AGAIN: Final = 7 * 24 * 3_600_000
 READERS: Final = 16
 PUBLIC_KEY: Final = "public-key"
+
+
+def _clock() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -71,15 +77,21 @@ class StackLog:
     heirs: Callable[[], Sequence[KmsSigner]] = tuple
     """The keys that follow it, each after the one before, some of them perhaps since long."""
 
+    clock: Callable[[], int] = _clock
+    """Milliseconds since 1970 UTC, as whoever writes has them."""
+
     def append(self, event: Event) -> None:
         """Keep the event for good, or raise `AuditError`.
 
-        What is announced again keeps its first id: a job that is redriven after days would be looked for days
-        ago. Were the note of it lost, looking back finds the event.
+        What is announced again keeps its first id and its first time: that of a job which is redriven after
+        days would be looked for days ago. Were the note of it lost, looking back finds it.
         """
-        new = segments.append(self.objects, [event])
-        if new and event.at - moment_of(ListId(event.uid)) > NOTED_AFTER:
-            segments.note_late(self.objects, event.uid, event.at)
+        if not segments.append(self.objects, [event]):
+            return
+        now = max(event.at, self.clock())
+        if now - moment_of(ListId(event.uid)) > NOTED_AFTER:
+            with suppress(AuditError):
+                segments.note_late(self.objects, event.uid, now)
 
     def conclude(self, now: int, *, heartbeat: bool = False) -> None:
         """Nothing: the stack's own function seals what was appended."""
