@@ -127,6 +127,24 @@ def test_recalls_are_pending_from_when_they_were_found_and_late_after_a_day() ->
     assert (later["late"], later["deliveries"][0]["late"]) == (1, True)
 
 
+def test_an_erasure_is_one_however_many_lists_it_goes_through() -> None:
+    diary = Diary()
+    diary.tell(FIRST, Action.PERSON_ERASED, "eve", person="ab" * 16)
+    for _ in range(3):
+        diary.tell(
+            FIRST, Action.PERSON_ERASED, "eve", list_id=diary.new_id(FIRST), digests={"clean": "ab" * 32}
+        )
+    diary.deny(FIRST, Action.PERSON_ERASED, "interrupted", "eve")
+    diary.tell(FIRST + HOUR, Action.PERSON_ERASED, "eve", Outcome.SUCCESS)
+    told = figures(diary.events)
+    assert (told["registry"]["erasures"], told["registry"]["erasures_cut_off"]) == (1, 1)
+    assert [each["at"] for each in told["events"]["changes"]] == [
+        "2026-09-01T00:00:00.000Z",
+        "2026-09-01T01:00:00.000Z",
+    ]
+    assert told["events"]["total"] == 6
+
+
 def test_notices_of_recalls_are_counted_and_find_nothing_by_themselves() -> None:
     diary = sample()
     delivery = diary.events[-1].delivery_id

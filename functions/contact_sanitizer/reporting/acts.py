@@ -34,6 +34,11 @@ def is_refusal(event: Told) -> bool:
     return event.action.endswith(".denied")
 
 
+def _is_step(event: Told) -> bool:
+    """Whether this is one of the many events that an erasure has before its last one."""
+    return event.action == Action.PERSON_ERASED and event.outcome is Outcome.BEGUN
+
+
 @dataclass(slots=True)
 class _Person:
     events: int = 0
@@ -71,7 +76,7 @@ class Acts:
             self._failed[event.action, event.code or "unknown"] += 1
         if event.action in LOOKS:
             person.looks[LOOKS[Action(event.action)]] += 1
-        elif event.action in CHANGES:
+        elif event.action in CHANGES and not _is_step(event):
             self._changes.append(event)
             self._changed[event.action] += 1
 

@@ -69,6 +69,7 @@ class Choices:
             Action.OPTOUT_RECORDED,
             Action.BLOCK_ADDED,
             Action.BLOCK_REMOVED,
+            Action.PERSON_ERASED,
             Action.CONSENT_IMPORTED,
             Action.BLOCK_IMPORTED,
             Action.REGISTRY_IMPORTED,
@@ -79,6 +80,7 @@ class Choices:
     _replies: Counter[str] = field(default_factory=Counter)
     _blocks: Counter[str] = field(default_factory=Counter)
     _removed: int = 0
+    _erased: Counter[Outcome] = field(default_factory=Counter)
     _imports: Counter[str] = field(default_factory=Counter)
     _imported: Counter[str] = field(default_factory=Counter)
     _complaints: Handling = field(default_factory=Handling)
@@ -101,6 +103,8 @@ class Choices:
                 self._complaints.take(event, event.counts.get(COMPLAINT, 0))
             case Action.BLOCK_REMOVED:
                 self._removed += event.counts.get("entries", 1)
+            case Action.PERSON_ERASED:
+                self._erased[event.outcome] += 1
             case Action.CONSENT_IMPORTED | Action.BLOCK_IMPORTED:
                 self._imports[event.action] += 1
             case Action.REGISTRY_IMPORTED if event.outcome is Outcome.SUCCESS:
@@ -122,6 +126,8 @@ class Choices:
             "replies": dict(sorted(self._replies.items())),
             "blocks_added": dict(sorted(self._blocks.items())),
             "blocks_removed": self._removed,
+            "erasures": self._erased[Outcome.SUCCESS],
+            "erasures_cut_off": self._erased[Outcome.FAILURE],
             "imports": {
                 "consent_files": self._imports[Action.CONSENT_IMPORTED],
                 "block_files": self._imports[Action.BLOCK_IMPORTED],

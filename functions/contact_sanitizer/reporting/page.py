@@ -146,6 +146,8 @@ def _registry(registry: dict[str, Any]) -> Iterator[tuple[str, int]]:
     for reason, count in registry["blocks_added"].items():
         yield f"blocks added one by one: {_words(reason)}", count
     yield "blocks removed, or asked to be", registry["blocks_removed"]
+    yield "people erased", registry["erasures"]
+    yield "erasures cut off", registry["erasures_cut_off"]
     yield "files of consents", registry["imports"]["consent_files"]
     yield "files of blocks", registry["imports"]["block_files"]
     for kind, count in registry["imports"]["recorded"].items():
