@@ -24,6 +24,7 @@ from contact_sanitizer.listid import sortable_id
 from contact_sanitizer.outputs.decisions import SCHEMA
 from contact_sanitizer.protection.blocks import blocks_of
 from contact_sanitizer.protection.subjects import subjects
+from contact_sanitizer.reconciling.trail import COPYING, READING
 from functiondesk import FunctionDesk, function_desk
 from logworld import SIGNER, VERIFIERS, MemoryObjects
 from queries import Lake, columns, duckdb_type, saved_query, table, translated
@@ -141,6 +142,7 @@ def _write_reads(folder: Path) -> None:
         record(at - 1000, OURS, key),
         record(at + 60_000, OURS, fetched, link=True),
         record(at + 40 * 60_000, OURS, key),
+        record(at + 40 * 60_000, OURS, fetched.replace("content", "people")),
         record(at, role("eve"), key),
         record(at + 1000, role("eve"), key),
         record(at, role("eve"), "keys/default/keyring.json"),
@@ -374,7 +376,7 @@ def test_the_trail_tells_reads_of_peoples_data_and_cannot_be_altered_unseen() ->
     assert trail["EnableLogFileValidation"] is True
     (selector,) = trail["AdvancedEventSelectors"]
     fields = {field["Field"]: field for field in selector["FieldSelectors"]}
-    assert fields["readOnly"]["Equals"] == ["true"]
+    assert set(fields["eventName"]["Equals"]) == READING | COPYING
     places = [plain(place) for place in fields["resources.ARN"]["StartsWith"]]
     assert places == [
         "arn:s3:::${UploadsBucket}/",

@@ -183,6 +183,14 @@ def test_what_nobody_announced_is_flagged(case: str) -> None:
     assert found.flagged == 1
 
 
+def test_functions_look_through_notes_of_people_for_recalls_and_nobody_else_does() -> None:
+    late = AT + 50 * MINUTE
+    assert compared([*FINE, record(late, role(FUNCTIONS["Recalls"]), OF_PEOPLE)]).findings == ()
+    assert flags(compared([*FINE, record(late, EVE, OF_PEOPLE)])) == [
+        ("read_unannounced", "delivery", OF_EVE)
+    ]
+
+
 def test_the_same_thing_by_the_same_principal_is_one_finding() -> None:
     found = compared([*FINE, *(record(AT + second * 1000, EVE, OF_LIST) for second in range(50))])
     (finding,) = found.findings

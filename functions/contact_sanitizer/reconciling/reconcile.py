@@ -2,8 +2,9 @@
 
 A read is accounted for by an event about that very thing, or of an act that looks at such things (a trace, a
 redemption, a verification), by the same principal and within a window of it. What one of the stack's own
-functions read is accounted for by anybody's event, for they work in others' names. A delivery is fetched by a
-link that the function for deliveries signed: its reads are accounted for by the delivery's own event.
+functions read is accounted for by anybody's event, for they work in others' names; notes of a delivery's
+people they look through for recalls, of which an event tells only where some are found. A delivery is
+fetched by a link that the function for deliveries signed: the delivery's own event accounts for that.
 Does not promise: anything about reads that the trail does not tell. Where it tells of none at all for an
 announced delivery, it has a hole.
 """
@@ -138,6 +139,8 @@ class _Reconciliation:
                 self.fetched.add(handed.delivery_id)
                 return None
             return Flag.LINK_UNANNOUNCED
+        if ours and read.thing.part == "people":
+            return None
         if not ours and read.principal == NOBODY:
             return Flag.READ_UNANNOUNCED
         whose = ANYBODY if ours else read.principal

@@ -30,9 +30,11 @@ _OF_DELIVERIES: Final = frozenset(
     {
         Action.DELIVERY_PUBLISHED,
         Action.DELIVERY_FAILED,
+        Action.RECALLS_FOUND,
         Action.RECALLS_SHOWN,
         Action.RECALLS_ACKNOWLEDGED,
         Action.RECALLS_DENIED,
+        Action.RECALLS_NOTIFIED,
     }
 )
 _IMPORTS: Final = frozenset({Action.CONSENT_IMPORTED, Action.BLOCK_IMPORTED, Action.REGISTRY_IMPORTED})

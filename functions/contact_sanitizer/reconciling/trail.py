@@ -34,8 +34,10 @@ _LONGEST: Final = 1 << 20
 """Bytes in one record; CloudTrail's own limit is a quarter of it."""
 _GAP = re.compile(r"[\s,]*")
 _ACCOUNT = re.compile(r"\d{12}\Z")
-_READING: Final = frozenset({"GetObject", "SelectObjectContent"})
-_COPYING: Final = frozenset({"CopyObject", "UploadPartCopy"})
+READING: Final = frozenset({"GetObject", "SelectObjectContent"})
+"""Events of which the object itself is what was read."""
+COPYING: Final = frozenset({"CopyObject", "UploadPartCopy"})
+"""Events of which it is what they name as their source."""
 _OTHERS: Final = (
     "/CloudTrail-Digest/",
     "/CloudTrail-Insight/",
@@ -163,9 +165,9 @@ def _read(record: Mapping[str, Any], buckets: Buckets) -> Read | None:
 def _object(record: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Bucket, key and version of what was read."""
     asked, name = record.get("requestParameters") or {}, record.get("eventName")
-    if name in _READING:
+    if name in READING:
         return str(asked["bucketName"]), str(asked["key"]), str(asked.get("versionId") or "")
-    source = asked.get("x-amz-copy-source") if name in _COPYING else None
+    source = asked.get("x-amz-copy-source") if name in COPYING else None
     if source is None:
         return None
     path, _, query = str(source).removeprefix("/").partition("?versionId=")
