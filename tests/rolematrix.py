@@ -139,6 +139,7 @@ LISTING: Final[dict[str, set[str]]] = {
     "Seal": {"log/*"},
     "Operator": {"keys/*", "policies/*"},
     "Security": {"lists/*", "deliveries/*"},
+    "Eraser": {"keys/${Tenant}/*", "lists/${Tenant}/*", "deliveries/${Tenant}/*"},
 }
 """Who may list a bucket, and which prefixes of it alone."""
 
