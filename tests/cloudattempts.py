@@ -40,7 +40,16 @@ PLACES: Final = {
 }
 LISTED: Final = {
     "UploadsBucket": ["", "uploads/"],
-    "CleanBucket": ["", "keys/", "policies/", "work/", "lists/", "lists/trial/manifest.json", "deliveries/"],
+    "CleanBucket": [
+        "",
+        "keys/",
+        "policies/",
+        "work/",
+        "lists/",
+        "lists/trial/manifest.json",
+        f"lists/{TENANT}/trial",
+        "deliveries/",
+    ],
     "AuditBucket": ["", "log/", "log/checkpoint"],
 }
 ROUTES: Final = [
@@ -161,7 +170,8 @@ def is_granted(attempt: Attempt, name: str) -> bool:
         return False
     right, _, prefix = attempt.right.partition("?")
     bound = prefix and LISTS_ALL.get(name) != attempt.resource.partition("?")[0]
-    if bound and not any(fnmatchcase(prefix, each) for each in LISTING.get(name, ())):
+    prefixes = {each.replace("${Tenant}", TENANT) for each in LISTING.get(name, ())}
+    if bound and not any(fnmatchcase(prefix, each) for each in prefixes):
         return False
     return any(fnmatchcase(right, pattern) for pattern in _rights(name))
 
