@@ -224,6 +224,7 @@ REWRITTEN = {
     "entries_missing",
     "entries_damaged",
     "tile_missing",
+    "lines_altered",
     "event_repeated",
     "event_misdated",
     "seal_undone",
