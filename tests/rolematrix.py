@@ -198,6 +198,7 @@ PEOPLE: Final[dict[str, set[str]]] = {
     | {"dynamodb:GetItem CatalogueTable.Arn", "dynamodb:Query CatalogueTable.Arn"}
     | {"kms:GetPublicKey SealKey.Arn", "sqs:GetQueueAttributes DeadLetters"},
     "Eraser": APPEND
+    | {NOTED}
     | STORE
     | {
         f"s3:{action} ${{CleanBucket.Arn}}/{place}"

@@ -52,7 +52,7 @@ def _s3_right(operation: str, asked: Any) -> str:
     version = "Version" if "VersionId" in asked else ""
     place = re.sub(r"^(lists|keys)/default/.*", r"\1/${Tenant}/*", asked["Key"])
     place = re.sub(r"^deliveries/default/[^/]+/", "deliveries/${Tenant}/*/", place)
-    place = re.sub(r"^log/segments/.*", "log/segments/*", place)
+    place = re.sub(r"^log/(segments|late)/.*", r"log/\1/*", place)
     return f"s3:{action}{version} ${{{bucket}.Arn}}/{place}"
 
 

@@ -60,7 +60,7 @@ class NoteFile:
     def __init__(self, notes: Path, delivery_id: ListId) -> None:
         self._place = _note(notes, delivery_id)
         self._beside = notes / f".people.{delivery_id}.revised"
-        self._lock = -1
+        self._locks: list[int] = []
         self._file: DigestingFile | None = None
 
     def people(self) -> DigestingFile:
@@ -74,12 +74,14 @@ class NoteFile:
     def publish(self) -> None:
         """Make it visible in the old one's place."""
         with writing_errors():
+            # Held until the end, so that nobody revises what is not on record yet.
+            self._locks.append(_held(self._beside))
             self._beside.rename(self._place)
             sync_folder(self._place.parent)
 
     def __enter__(self) -> Self:
         with writing_errors():
-            self._lock = _held(self._place)
+            self._locks.append(_held(self._place))
         return self
 
     def __exit__(
@@ -92,7 +94,8 @@ class NoteFile:
                 self._beside.unlink()
         finally:
             # Whoever revises the note next would wait for ever.
-            os.close(self._lock)
+            for lock in self._locks:
+                os.close(lock)
 
 
 @dataclass(slots=True)

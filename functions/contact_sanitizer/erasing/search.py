@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from contact_sanitizer.catalogue import ListEntry
@@ -15,6 +14,7 @@ from contact_sanitizer.erasing.damage import looked_at_twice
 from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.erasing.receipt import Unfinished
 from contact_sanitizer.errors import DeliveryError
+from contact_sanitizer.listid import ListId
 from contact_sanitizer.policy_words import Evidence
 from contact_sanitizer.terms import Use
 from contact_sanitizer.tracing.trace import Unread, decided_in
@@ -61,8 +61,8 @@ class Search:
             name = delivery.delivery_id
             if ("delivery", name) in self._seen:
                 continue
-            self._seen.add(("delivery", name))
-            if self._was_delivered(delivery):
+            self.unfinished.pop(name, None)
+            if self._was_delivered(name):
                 self.found.add(name)
                 yield delivery
 
@@ -83,18 +83,26 @@ class Search:
         if why is Unread.DAMAGED or (why in {Unread.MAKING, Unread.FAILED} and young):
             self.unfinished[entry.list_id] = Unfinished("list", entry.list_id, why.value)
 
-    def _was_delivered(self, delivery: Delivery) -> bool:
+    def _was_delivered(self, delivery_id: ListId) -> bool:
+        """Whether the person was on a delivery; one whose note is damaged is looked at again the next time.
+
+        Whoever erases somebody else replaces the note and then its record: both are read anew.
+        """
+        desk, deliveries = self.desk.delivery, self.desk.deliveries
         try:
-            desk = self.desk.delivery
-            look = partial(delivered_to, self.subject, delivery, desk)
-            return looked_at_twice(look, [desk.shelf.people(delivery.delivery_id)]) is not None
+            found = looked_at_twice(
+                lambda: delivered_to(self.subject, deliveries.get(delivery_id), desk),
+                [desk.shelf.people(delivery_id)],
+            )
         except DeliveryError as error:
             if error.code == "people_damaged":
-                name = delivery.delivery_id
-                self.unfinished[name] = Unfinished("delivery", name, "damaged")
-            elif error.code != "people_gone":
+                self.unfinished[delivery_id] = Unfinished("delivery", delivery_id, "damaged")
+                return False
+            if error.code != "people_gone":
                 raise
-            return False
+            found = None
+        self._seen.add(("delivery", delivery_id))
+        return found is not None
 
 
 def refusal_scopes(uses: list[Use]) -> tuple[str, ...]:
