@@ -139,6 +139,7 @@ LISTING: Final[dict[str, set[str]]] = {
     "Seal": {"log/*"},
     "Operator": {"keys/*", "policies/*"},
     "Security": {"lists/*", "deliveries/*"},
+    "Eraser": {"keys/*", "lists/*", "deliveries/*"},
 }
 """Who may list a bucket, and which prefixes of it alone."""
 
