@@ -137,7 +137,6 @@ LISTING: Final[dict[str, set[str]]] = {
     "Trace": {"keys/*", "lists/*/manifest.json", "lists/*/decisions.parquet", "deliveries/*/people"},
     "Checkpoint": {"log/checkpoint"},
     "Seal": {"log/*"},
-    "Eraser": {"keys/${Tenant}/*", "lists/${Tenant}/*", "deliveries/${Tenant}/*"},
     "Operator": {"keys/*", "policies/*"},
     "Security": {"lists/*", "deliveries/*"},
     "Eraser": {"keys/${Tenant}/*", "lists/${Tenant}/*", "deliveries/${Tenant}/*"},
