@@ -139,7 +139,6 @@ LISTING: Final[dict[str, set[str]]] = {
     "Seal": {"log/*"},
     "Operator": {"keys/*", "policies/*"},
     "Security": {"lists/*", "deliveries/*"},
-    "Eraser": {"keys/${Tenant}/*", "lists/${Tenant}/*", "deliveries/${Tenant}/*"},
 }
 """Who may list a bucket, and which prefixes of it alone."""
 
