@@ -50,6 +50,9 @@ def test_security_traces_and_verifies_with_the_command_line(
     proof = tmp_path / "proof"
     assert on_stack(cast, cast.security, "audit", "prove", "0", "--out", proof).status == 0
     assert on_stack(cast, cast.security, "audit", "verify", "--proof", proof).status == 0
+    page = tmp_path / "report.html"
+    assert on_stack(cast, cast.security, "audit", "report", "--html", page).status == 0
+    assert made["list_id"] in page.read_text(encoding="utf-8")
     assert on_stack(cast, cast.security, "keys", "list").code == "keyring_denied"
     assert made["list_id"] in on_stack(cast, cast.security, "lists").out
     assert on_stack(cast, cast.security, "recalls", "pending").status == 0
