@@ -137,6 +137,7 @@ LISTING: Final[dict[str, set[str]]] = {
     "Trace": {"keys/*", "lists/*/manifest.json", "lists/*/decisions.parquet", "deliveries/*/people"},
     "Checkpoint": {"log/checkpoint"},
     "Seal": {"log/*"},
+    "Eraser": {"keys/${Tenant}/*", "lists/${Tenant}/*", "deliveries/${Tenant}/*"},
     "Operator": {"keys/*", "policies/*"},
     "Security": {"lists/*", "deliveries/*"},
 }

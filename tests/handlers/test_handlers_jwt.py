@@ -69,7 +69,7 @@ def test_whose_token_says_something_else_is_refused(
     desk.map(WEI, Role.UPLOADER)
     answer = called(desk, request_upload, "POST /uploads", {}, **claims)
     assert (answer.status, answer.document["code"]) == (403, "not_allowed")
-    assert "138" not in json.dumps(desk.audit)
+    assert "13812" not in json.dumps(desk.audit)
 
 
 def test_a_client_without_a_person_goes_by_its_own_id(desk: FunctionDesk) -> None:

@@ -46,7 +46,7 @@ def test_an_upload_becomes_a_list_and_its_raw_bytes_go(desk: FunctionDesk) -> No
     assert shown["counts"] == {"rows": 3, "kept": 1, "dropped": 1, "rejected": 1}
     clean = desk.clean(shown["list_id"]).decode()
     assert clean.startswith("token\nct_")
-    assert "138" not in clean
+    assert "13812" not in clean
     assert desk.clean(shown["list_id"], "rejects.csv").decode().startswith("row,reason\n3,")
     assert desk.versions("uploads/") == 0
     told = [said["api"]["operation"] for said in desk.audit]

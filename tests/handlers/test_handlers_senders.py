@@ -138,7 +138,7 @@ def test_what_a_sender_may_not_have_is_refused(
 ) -> None:
     answer = desk.call(deliver, f"POST /lists/{list_id}/deliveries", WISH | change)
     assert (answer.status, answer.document["code"]) == (status, code)
-    assert "138" not in answer.text
+    assert "13812" not in answer.text
 
 
 def test_what_is_not_there_is_unknown(desk: FunctionDesk, list_id: str) -> None:

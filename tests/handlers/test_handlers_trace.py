@@ -119,7 +119,7 @@ def test_a_cursor_of_no_trace_is_refused(desk: FunctionDesk, list_id: str, after
     assert list_id
     answer = desk.call(trace, "POST /trace", WISH | {"after": after})
     assert (answer.status, answer.document["code"]) == (400, "cursor_refused")
-    assert "138" not in answer.text
+    assert "13812" not in answer.text
 
 
 @pytest.mark.parametrize(
