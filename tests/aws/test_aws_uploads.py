@@ -12,10 +12,12 @@ from botocore.exceptions import ReadTimeoutError
 
 from cloudworld import UPLOADS, CloudWorld, Faulty
 from contact_sanitizer.aws import uploads
+from contact_sanitizer.aws.arrived import S3Arrived
 from contact_sanitizer.aws.uploads import S3Upload
 from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import RawFile
+from contact_sanitizer.receiving import Arrival
 
 KEY = "uploads/default/客户 名单+1.csv"
 CONTENT = random.Random(7).randbytes(5_000)  # noqa: S311 - test data from a seed
@@ -118,9 +120,15 @@ def test_an_upload_that_is_deleted_while_it_is_read_is_told(world: CloudWorld) -
         assert code_of(file.read) == "object_missing"
 
 
-def test_an_upload_of_no_bytes_is_empty(world: CloudWorld) -> None:
-    put(world, b"")
-    assert code_of(lambda: found(world)) == "file_empty"
+def test_an_object_of_no_bytes_is_read_and_told_only_of_an_upload(world: CloudWorld) -> None:
+    version = put(world, b"")
+    with found(world, version).open() as file:
+        assert (file.read(), file.read(10), file.seek(0, 2)) == (b"", b"", 0)
+    arrived = S3Arrived(world.clients.s3, UPLOADS)
+    arrival = Arrival(UPLOADS, KEY, version, "", "", 0)
+    assert code_of(lambda: arrived.find(arrival)) == "file_empty"
+    arrived.delete(arrival)
+    assert code_of(lambda: found(world, version)) == "object_missing"
 
 
 @pytest.mark.parametrize("kind", ["timeout", "500", "throttle", "denied"])

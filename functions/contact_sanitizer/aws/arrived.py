@@ -27,6 +27,12 @@ class S3Arrived:
 
     def find(self, arrival: Arrival) -> S3Upload:
         """The very bytes that arrived; `IntakeError` where they are gone, changed, empty or out of reach."""
+        upload = self._told(arrival)
+        if not upload.size:
+            raise IntakeError("file_empty", "the file has no bytes")
+        return upload
+
+    def _told(self, arrival: Arrival) -> S3Upload:
         if arrival.bucket != self.bucket:
             raise IntakeError("object_missing", "the object lies in another bucket")
         upload = S3Upload.find(self.s3, self.bucket, arrival.key, arrival.version)
@@ -39,7 +45,7 @@ class S3Arrived:
         version = arrival.version
         if not version:
             try:
-                version = self.find(arrival).version
+                version = self._told(arrival).version
             except IntakeError as error:
                 if error.code in {"object_missing", "object_changed"}:
                     return

@@ -45,15 +45,13 @@ class S3Upload:
         """The object, in that version or its present one.
 
         Raises `IntakeError`: `object_missing` (or deleted meanwhile), `object_unreadable` (no right to it, or
-        to the key that it is encrypted under; or no answer), `file_empty`.
+        to the key that it is encrypted under; or no answer).
         """
         which = {"VersionId": version} if version else {}
         try:
             head = s3.head_object(Bucket=bucket, Key=key, **cast("dict[str, Any]", which))
         except AWS_ERRORS as error:
             raise read_fault(error) from None
-        if not head["ContentLength"]:
-            raise IntakeError("file_empty", "the file has no bytes")
         return cls(s3, bucket, key, head.get("VersionId", version), head["ETag"], head["ContentLength"])
 
     @property
