@@ -151,12 +151,18 @@ def truncate(chance: random.Random) -> MemoryObjects:
     return objects
 
 
-def rollback(chance: random.Random) -> MemoryObjects:
-    """The newest checkpoints taken away, `checkpoint` put back to the one before, and some traces wiped."""
-    objects, back = copy(), chance.randrange(1, LAST.number)
+def rolled_back(back: int) -> MemoryObjects:
+    """The newest checkpoints taken away, and `checkpoint` put back to the one before."""
+    objects = copy()
     for number in range(LAST.number - back + 1, LAST.number + 1):
         objects.delete(kept_checkpoint_key(number))
     objects.data[CHECKPOINT] = objects.data[kept_checkpoint_key(LAST.number - back)]
+    return objects
+
+
+def rollback(chance: random.Random) -> MemoryObjects:
+    """Put back by more than the last seal and its heartbeat, and some traces wiped."""
+    objects = rolled_back(chance.randrange(3, LAST.number))
     wiped = chance.randrange(2)
     for key in sorted(objects.data):
         if (key.startswith("sealed/") and wiped) or (key in TILES and not chance.randrange(20)):
@@ -267,6 +273,17 @@ def test_tampering_of_every_kind_is_found_wherever_it_is(kind: str) -> None:
         assert code, f"{kind} {position}"
         assert not codes or code in codes, f"{kind} {position}"
     assert len(done) == POSITIONS
+
+
+@pytest.mark.parametrize("back", [1, 2])
+def test_the_last_seal_taken_back_hides_no_event_and_a_kept_checkpoint_tells_it(back: int) -> None:
+    """A crash in the middle of that seal leaves the same: what it had sealed waits to be sealed again."""
+    objects = rolled_back(back)
+    found = verify_log(objects, VERIFIERS)
+    assert found.newest.size + found.waiting == LAST.size
+    with pytest.raises(AuditError) as caught:
+        verify_log(objects, VERIFIERS, Expectations(known=LOG.data[CHECKPOINT]))
+    assert caught.value.code == "checkpoint_behind"
 
 
 @dataclass(frozen=True)
