@@ -88,14 +88,15 @@ def letters(cast: Cast, *more: str) -> list[dict[str, Any]]:
 
 
 def test_what_was_given_up_says_why_to_its_uploader_and_to_the_operator(cast: Cast, waiting: str) -> None:
+    def told(*more: str) -> set[tuple[str, str, str]]:
+        return {(each["upload_id"], each["state"], each["reason"]) for each in letters(cast, *more)}
+
+    # A message comes back after a second here, so that its last attempt may still be on its way.
+    until(lambda: (waiting, "waiting", "keyring_denied") in told())
+    until(lambda: ("waiting", "keyring_missing") in {each[1:] for each in told("--tenant", LATE)})
+    assert ("", "unknown", "message_invalid") in told()
     status = cast.stack.call(cast.uploader, "GET", f"/uploads/{waiting}").json
     assert (status["state"], status["code"]) == ("waiting", "keyring_denied")
-    told = {(each["upload_id"], each["state"], each["reason"]) for each in letters(cast)}
-    assert (waiting, "waiting", "keyring_denied") in told
-    assert ("", "unknown", "message_invalid") in told
-    assert ("waiting", "keyring_missing") in {
-        (each["state"], each["reason"]) for each in letters(cast, "--tenant", LATE)
-    }
 
 
 def test_nothing_personal_is_in_what_was_given_up(cast: Cast, waiting: str) -> None:

@@ -25,6 +25,7 @@ FOR_OTHERS: Final = (
 SELDOM: Final[Mapping[str, str]] = {
     "s3:GetObject ${AuditBucket.Arn}/log/segments/*": "an event whose answer was lost is read back",
     "s3:PutObject ${AuditBucket.Arn}/log/late/*": "an event that is told again long after its moment",
+    "s3:PutObject ${AuditBucket.Arn}/log/looked-back": "a seal looks back in one minute of many",
     "s3:ListBucket CleanBucket.Arn": "AWS says 403 of what is not there, the emulator 404",
     "s3:ListBucket AuditBucket.Arn": "as for the bucket of clean lists: before the first seal",
     "kms:Encrypt KeyringKey.Arn": "the default tenant's keyring, by whoever comes first",
