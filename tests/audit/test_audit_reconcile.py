@@ -37,7 +37,7 @@ from contact_sanitizer.listid import sortable_id
 from contact_sanitizer.receiving import Arrival
 from contact_sanitizer.reconciling.reconcile import Circle, Flag, Reconciled, Span, reconcile
 from contact_sanitizer.reconciling.told import Announcements
-from contact_sanitizer.reconciling.trail import Read, Thing, files_in, reads_in, thing_at
+from contact_sanitizer.reconciling.trail import Read, Thing, files_in, is_trail_file, reads_in, thing_at
 from functiondesk import FunctionDesk, function_desk
 from logworld import MINUTE, SIGNER, START
 from trailcast import ACCOUNT, BUCKETS, Shadow, record, role, user, write_trail
@@ -456,7 +456,7 @@ def test_a_copy_of_the_log_and_of_the_trail_are_enough(copied: Path) -> None:
 def test_what_is_missing_or_broken_is_said(copied: Path) -> None:
     assert "trail_missing" in reconciled(copied).err
     write_trail(copied / "trail", FINE)
-    broken = next((copied / "trail").rglob("*.json.gz"))
+    broken = min(path for path in (copied / "trail").rglob("*.json.gz") if is_trail_file(str(path)))
     broken.write_bytes(broken.read_bytes()[:-9])
     said = reconciled(copied)
     assert said.status == 1

@@ -124,6 +124,11 @@ def _records(text: io.TextIOWrapper) -> Iterator[Mapping[str, Any]]:
     while True:
         at = _end(_GAP, held, at)
         if held.startswith("]", at):
+            # To the end, which is where gzip tells whether the file is whole.
+            while more := text.read(_PIECE):
+                held, at = held[at:][-1:] + more, 0
+            if not held.rstrip().endswith("}"):
+                raise ValueError("a file without an end")
             return
         try:
             record, at = decoder.raw_decode(held, at)
