@@ -31,6 +31,22 @@ def keys_in(path: Path) -> list[Verifier]:
         ) from None
 
 
+def keys_of_copy(folder: Path, key_file: Path | None) -> list[Verifier]:
+    """The keys to verify a copied log with; taken from the copy itself, with a warning, where none is given.
+
+    Raises `AuditError`: `audit_missing` where there is no such folder, and as `keys_in`.
+    """
+    if not folder.is_dir():
+        raise AuditError("audit_missing", "there is no such folder")
+    if key_file is None:
+        click.echo(
+            "warning: the public key was taken from the folder itself; whoever changed the log could have"
+            " changed it too. Give --public-key.",
+            err=True,
+        )
+    return keys_in(key_file or folder / "public-key")
+
+
 def content_of(path: Path, code: str, message: str) -> bytes:
     """A small file's bytes; `AuditError` of that code where it cannot be read."""
     try:

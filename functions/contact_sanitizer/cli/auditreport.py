@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from contact_sanitizer.audit.actions import Action, Outcome
-from contact_sanitizer.audit.notes import Verifier, parse_verifiers
+from contact_sanitizer.audit.notes import parse_verifiers
 from contact_sanitizer.audit.verify import Expectations
-from contact_sanitizer.cli.auditfiles import PATH, content_of, keys_in, progress_bar
+from contact_sanitizer.cli.auditfiles import PATH, content_of, keys_in, keys_of_copy, progress_bar
 from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import MOMENT
@@ -108,7 +108,8 @@ def report(
     )
     heartbeat = beat * 1000 if beat else None
     if folder:
-        making = Making(system_clock(), *_folder_keys(folder, key_file), heartbeat=heartbeat)
+        source = KeySource.GIVEN if key_file else KeySource.FOLDER
+        making = Making(system_clock(), keys_of_copy(folder, key_file), source, heartbeat=heartbeat)
         ledger = Ledger(objects_in(folder), replace(making, known=kept is not None), scope, kept)
         _emit(context, *_reported(ledger, page), page)
         return
@@ -127,19 +128,6 @@ def _period(period: Period | None, start: int | None, end: int | None) -> Period
         return period
     first, last = (None if moment is None else max(moment, 0) * 1000 for moment in (start, end))
     return Period(first, last)
-
-
-def _folder_keys(folder: Path, key_file: Path | None) -> tuple[list[Verifier], KeySource]:
-    if not folder.is_dir():
-        raise AuditError("audit_missing", "there is no such folder")
-    if key_file:
-        return keys_in(key_file), KeySource.GIVEN
-    click.echo(
-        "warning: the public key was taken from the folder itself; whoever changed the log could have"
-        " changed it too. Give --public-key.",
-        err=True,
-    )
-    return keys_in(folder / "public-key"), KeySource.FOLDER
 
 
 def _own(workspace: Workspace, key_file: Path | None, heartbeat: int | None) -> Making:

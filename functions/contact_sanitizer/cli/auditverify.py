@@ -20,7 +20,7 @@ from contact_sanitizer.audit.beside import Kept, deliveries_in, lists_in
 from contact_sanitizer.audit.notes import parse_verifiers
 from contact_sanitizer.audit.reading import parse_entry
 from contact_sanitizer.audit.verify import Expectations, Verified, verify_log
-from contact_sanitizer.cli.auditfiles import FOLDER, PATH, content_of, keys_in, progress_bar
+from contact_sanitizer.cli.auditfiles import FOLDER, PATH, content_of, keys_in, keys_of_copy, progress_bar
 from contact_sanitizer.cli.auditshow import event_document, print_events
 from contact_sanitizer.cli.frame import Command, emit
 from contact_sanitizer.cli.opening import open_workspace
@@ -106,15 +106,7 @@ def verify(context: click.Context, /, folder: Path | None, **options: Any) -> No
 
 
 def _verify_folder(folder: Path, wishes: Wishes) -> Found:
-    if not folder.is_dir():
-        raise AuditError("audit_missing", "there is no such folder")
-    if wishes.key_file is None:
-        click.echo(
-            "warning: the public key was taken from the folder itself; whoever changed the log could have"
-            " changed it too. Give --public-key.",
-            err=True,
-        )
-    keys = keys_in(wishes.key_file or folder / "public-key")
+    keys = keys_of_copy(folder, wishes.key_file)
     beside = _beside(wishes, None)
     with progress_bar() as progress:
         return _compared(verify_log(objects_in(folder), keys, wishes.expected, progress), beside)
