@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from contact_sanitizer.errors import CatalogueError, RegistryError
 from contact_sanitizer.listid import ListId
@@ -12,6 +12,7 @@ from contact_sanitizer.ports import Record, Records
 from contact_sanitizer.screening.rule import name_of
 from contact_sanitizer.terms import ListTerms, Use
 
+T = TypeVar("T")
 State = Literal["making", "made", "failed"]
 LIST: Final = "list"
 USE: Final = "use"
@@ -44,6 +45,25 @@ class ListEntry:
     rejected: int = 0
 
 
+def changed_document(
+    records: Records,
+    place: tuple[str, str],
+    read: Callable[[Record], T],
+    stated: Callable[[T], Mapping[str, Any]],
+    change: Callable[[T], T],
+) -> T | None:
+    """Replaces the document of that kind and name by what `change` makes of it; what stands then.
+
+    None where there is none. Whoever was faster is read, and `change` asked again.
+    """
+    while record := records.get(*place):
+        present = read(record)
+        changed = change(present)
+        if changed == present or records.put(*place, stated(changed), after=record.version):
+            return changed
+    return None
+
+
 class Catalogue:
     """The lists of one tenant, on its records. Every fault is a `CatalogueError`."""
 
@@ -57,14 +77,10 @@ class Catalogue:
 
     def change(self, list_id: ListId, change: Callable[[ListEntry], ListEntry]) -> ListEntry:
         """Replaces a claimed list's entry by what `change` makes of it; the entry that stands then."""
-        while True:
-            record = self._records.get(LIST, list_id)
-            if record is None:
-                raise CatalogueError("catalogue_damaged", f"the catalogue lost its entry of list {list_id}")
-            entry = _entry(record)
-            changed = change(entry)
-            if changed == entry or self._records.put(LIST, list_id, _document(changed), after=record.version):
-                return changed
+        changed = changed_document(self._records, (LIST, list_id), _entry, _document, change)
+        if changed is None:
+            raise CatalogueError("catalogue_damaged", f"the catalogue lost its entry of list {list_id}")
+        return changed
 
     def get(self, list_id: ListId) -> ListEntry | None:
         """The entry of a list, or None."""

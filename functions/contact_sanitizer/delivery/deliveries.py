@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from contact_sanitizer.catalogue import changed_document
 from contact_sanitizer.delivery.rendering import Form
 from contact_sanitizer.errors import CatalogueError, DeliveryError
 from contact_sanitizer.listid import ListId, parse_list_id
@@ -75,17 +76,11 @@ class Deliveries:
 
     def change(self, delivery_id: str, change: Callable[[Delivery], Delivery]) -> Delivery:
         """Replace what is kept of a delivery by what `change` makes of it; the delivery that stands then."""
-        while True:
-            record = self._records.get(DELIVERY, delivery_id)
-            if record is None:
-                raise CatalogueError("catalogue_damaged", "the catalogue lost its entry of a delivery")
-            delivery = _delivery(record)
-            changed = change(delivery)
-            document = changed.document()
-            if changed == delivery or self._records.put(
-                DELIVERY, delivery_id, document, after=record.version
-            ):
-                return changed
+        place = DELIVERY, delivery_id
+        changed = changed_document(self._records, place, _delivery, Delivery.document, change)
+        if changed is None:
+            raise CatalogueError("catalogue_damaged", "the catalogue lost its entry of a delivery")
+        return changed
 
     def get(self, delivery_id: str) -> Delivery:
         """A delivery; `DeliveryError` (`delivery_unknown`) where there is none of that id."""
