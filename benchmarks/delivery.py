@@ -81,7 +81,7 @@ def sanitized(case: Case) -> str:
     with Workspace.open(case.home) as workspace:
         known = [entry.list_id for entry in workspace.catalogue.entries() if entry.state == "made"]
         if known:
-            return known[0]
+            return known[-1]
         return workspace.sanitize(case.source, load_policy(case.policy))[0].list_id
 
 

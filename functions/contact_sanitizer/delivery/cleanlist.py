@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +16,19 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from contact_sanitizer.delivery.cleanlines import CleanLines, whole_lines
 from contact_sanitizer.errors import ContactSanitizerError, OutputError
 from contact_sanitizer.listid import ListId
-from contact_sanitizer.outputs.clean import clean_writer
-from contact_sanitizer.outputs.digesting import DigestingFile
+from contact_sanitizer.outputs.clean import clean_writer, csv_header, json_opening
+from contact_sanitizer.outputs.digesting import Digest, DigestingFile
 from contact_sanitizer.ports import ListShelf
+from contact_sanitizer.protection.digests import note_digest
 
-_BLOCK_BYTES: Final = 16 << 20
+_PIECE_BYTES: Final = 16 << 20
 _PARQUET_ROWS: Final = 131_072
 LEAD: Final = "token"
+
+Text: TypeAlias = memoryview | NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,29 +44,70 @@ class CleanRows:
     def __repr__(self) -> str:
         return f"CleanRows({len(self)})"
 
+    def only(self, kept: NDArray[np.bool_]) -> CleanRows:
+        """Some of the rows; `kept` bool (n,)."""
+        stays = pa.array(kept)
+        return CleanRows(self.tokens.filter(stays), [cells.filter(stays) for cells in self.columns])
+
 
 @dataclass(frozen=True, slots=True)
 class CleanList:
-    """One published list: its clean file is what its manifest says, or reading it fails (`list_damaged`)."""
+    """One published list: its clean file is what its manifest says, or reading it fails (`list_damaged`).
+
+    `piece_bytes`: how much of a text format is read at once.
+    """
 
     shelf: ListShelf
     list_id: ListId
     format: str
     columns: Sequence[str]
+    piece_bytes: int = _PIECE_BYTES
 
     def rows(self) -> Iterator[CleanRows]:
         """All rows in order. Act on nothing before the last one was read: the file's digest comes last."""
-        expected = self._expected()
-        with _as_damage(), self.shelf.file(self.list_id, f"clean.{self.format}").open() as opened:
-            file = _Digesting(opened)
-            # Arrow takes JSON Lines without a line for no JSON at all.
-            nothing = self.format == "jsonl" and not opened.seek(0, 2)
-            opened.seek(0)
-            for batch in () if nothing else _BATCHES[self.format](file, [LEAD, *self.columns]):
-                tokens, *columns = batch.columns
-                yield CleanRows(tokens, columns)
-            if (file.whole() if self.format != "parquet" else _digest(opened)) != expected:
+        return map(self.cells, self.parts())
+
+    def cells(self, part: CleanRows | CleanLines) -> CleanRows:
+        """The same rows as cells."""
+        if isinstance(part, CleanRows):
+            return part
+        with _as_damage():
+            read = _csv_cells if self.format == "csv" else _json_cells
+            return read(part.text, [LEAD, *self.columns])
+
+    def parts(self) -> Iterator[CleanRows | CleanLines]:
+        """As `rows`, and as the lines of the file where each record is one."""
+        digest, expected = self._expected()
+        with _as_damage(), self.shelf.file(self.list_id, f"clean.{self.format}").open() as file:
+            if self.format == "parquet":
+                yield from _parquet(file, [LEAD, *self.columns])
+                file.seek(0)
+                for _ in _pieces(file, self.piece_bytes, digest):
+                    pass
+            else:
+                yield from self._text(_pieces(file, self.piece_bytes, digest))
+            if digest.hexdigest() != expected:
                 raise ValueError
+
+    def _text(self, pieces: Iterator[bytes]) -> Iterator[CleanRows | CleanLines]:
+        is_csv = self.format == "csv"
+        header = csv_header(self.columns) + b"\n" if is_csv else b""
+        for block in whole_lines(pieces, quoted=is_csv):
+            if not block.startswith(header):
+                raise ValueError
+            text, header = memoryview(block)[len(header) :], b""
+            if not text:
+                continue
+            # a line end within quotes ends no record
+            if is_csv and b'"' in block:
+                yield _csv_cells(text, [LEAD, *self.columns])
+            else:
+                yield self._lines(text)
+
+    def _lines(self, text: memoryview) -> CleanLines:
+        if self.format == "csv":
+            return CleanLines.of(text, 0, "," if self.columns else "\n")
+        return CleanLines.of(text, len(json_opening()), '"')
 
     def write_without(self, gone: NDArray[np.int64], file: DigestingFile) -> int:
         """Write the list to `file` without those rows (from 0, ascending); how many rows are left.
@@ -72,93 +117,69 @@ class CleanList:
         writer = clean_writer(self.format, file, self.columns)
         first = left = 0
         for rows in self.rows():
-            stays = pa.array(~np.isin(np.arange(first, first + len(rows)), gone))
-            kept = CleanRows(rows.tokens.filter(stays), [cells.filter(stays) for cells in rows.columns])
+            kept = rows.only(~np.isin(np.arange(first, first + len(rows)), gone))
             writer.write(kept.tokens, kept.columns)
             first, left = first + len(rows), left + len(kept)
         writer.finish()
         return left
 
-    def _expected(self) -> str:
-        """The digest that the manifest states; `list_unknown` for a list that is not there."""
+    def _expected(self) -> tuple[Digest, str]:
+        """A digest to be taken, and what the manifest says of it; `list_unknown` where there is no list.
+
+        Lists that were made before there was a fast digest have the slow one alone.
+        """
         manifest = self.shelf.manifest(self.list_id)
         if manifest is None:
             raise OutputError("list_unknown", "that list was not finished, or is no longer there")
         with _as_damage():
-            outputs = {output["name"]: output["sha256"] for output in json.loads(manifest)["outputs"]}
-            return str(outputs[f"clean.{self.format}"])
+            outputs = {output["name"]: output for output in json.loads(manifest)["outputs"]}
+            stated = outputs[f"clean.{self.format}"]
+            if fast := stated.get("blake3"):
+                return note_digest(), str(fast)
+            return hashlib.sha256(), str(stated["sha256"])
 
 
-class _Digesting:
-    """A file that is read once from start to end; digests what passes."""
-
-    closed = False
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(size)
-        self._digest.update(content)
-        return content
-
-    def readable(self) -> bool:
-        return True
-
-    def whole(self) -> str:
-        """The digest of the file; what nobody has read yet is read for it."""
-        while self.read(1 << 20):
-            pass
-        return self._digest.hexdigest()
-
-    @property
-    def seekable_file(self) -> BinaryIO:
-        """The file itself, for a format that is not read in order."""
-        return self._file
+def _pieces(file: BinaryIO, size: int, digest: Digest) -> Iterator[bytes]:
+    """A file from where it stands to its end; `digest` takes what passes."""
+    while piece := file.read(size):
+        digest.update(piece)
+        yield piece
 
 
-def _csv(file: _Digesting, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    return iter(
-        pc.open_csv(
-            pa.PythonFile(file, "r"),
-            read_options=pc.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-            parse_options=pc.ParseOptions(newlines_in_values=True),
-            convert_options=pc.ConvertOptions(
-                column_types={name: pa.string() for name in columns},
-                include_columns=list(columns),
-                strings_can_be_null=False,
-            ),
-        )
+def _csv_cells(text: Text, columns: Sequence[str]) -> CleanRows:
+    table = pc.read_csv(
+        pa.py_buffer(text),
+        read_options=pc.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=columns),
+        parse_options=pc.ParseOptions(newlines_in_values=True),
+        convert_options=pc.ConvertOptions(
+            column_types={name: pa.string() for name in columns}, strings_can_be_null=False
+        ),
     )
+    return _rows_of(table)
 
 
-def _json_lines(file: _Digesting, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    return iter(
-        pj.open_json(
-            pa.PythonFile(file, "r"),
-            read_options=pj.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-            parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
-        )
+def _json_cells(text: Text, columns: Sequence[str]) -> CleanRows:
+    table = pj.read_json(
+        pa.py_buffer(text),
+        read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
+        parse_options=pj.ParseOptions(
+            explicit_schema=pa.schema([(name, pa.string()) for name in columns]),
+            unexpected_field_behavior="error",
+        ),
     )
+    return _rows_of(table.select(columns))
 
 
-def _parquet(file: _Digesting, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    parquet = pq.ParquetFile(pa.PythonFile(file.seekable_file, "r"), memory_map=False)
+def _rows_of(table: pa.Table) -> CleanRows:
+    tokens, *columns = (column.combine_chunks() for column in table.columns)
+    return CleanRows(tokens, columns)
+
+
+def _parquet(file: BinaryIO, columns: Sequence[str]) -> Iterator[CleanRows]:
+    parquet = pq.ParquetFile(pa.PythonFile(file, "r"), memory_map=False)
     for batch in parquet.iter_batches(_PARQUET_ROWS, columns=list(columns), use_threads=False):
-        yield batch.select(list(columns))
-
-
-_BATCHES: Final[dict[str, Any]] = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet}
-
-
-def _digest(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while content := file.read(1 << 20):
-        digest.update(content)
-    return digest.hexdigest()
+        tokens, *others = batch.select(list(columns)).columns
+        yield CleanRows(tokens, others)
 
 
 @contextmanager

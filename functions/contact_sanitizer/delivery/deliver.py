@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
+from contact_sanitizer.delivery.cleanlines import CleanLines
 from contact_sanitizer.delivery.cleanlist import CleanList, CleanRows
 from contact_sanitizer.delivery.content import DeliveryContent
 from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
@@ -28,7 +28,7 @@ from contact_sanitizer.delivery.senders import Sender, SenderDesk, day_of
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, OutputError
 from contact_sanitizer.job import Meter
 from contact_sanitizer.listid import ListId, parse_list_id
-from contact_sanitizer.outputs.clean import CleanWriter, clean_writer
+from contact_sanitizer.outputs.clean import CleanWriter, Lead, LineWriter, clean_writer
 from contact_sanitizer.ports import (
     DeliverySink,
     ListShelf,
@@ -204,10 +204,10 @@ def _render(
     file, note = sink.content(), sink.people()
     with DeliveryContent(file, order.sender.seal_to, desk.keyring, order.identity) as content:
         writer = clean_writer(order.format, content, columns, order.form.value)
-        rendering = _Rendering(order, desk, screening, writer, PeopleWriter(note))
         clean = CleanList(order.shelf, list_id, terms.format, columns)
-        for rows in _metered(clean.rows(), desk.meter):
-            rendering.add(rows)
+        rendering = _Rendering(order, desk, screening, clean, writer, PeopleWriter(note))
+        for part in _metered(clean.parts(), desk.meter):
+            rendering.add(part)
         with desk.meter("finish"):
             writer.finish()
             content.finish()
@@ -242,6 +242,7 @@ class _Rendering:
         order: _Order,
         desk: DeliveryDesk,
         screening: Screening,
+        clean: CleanList,
         writer: CleanWriter,
         people: PeopleWriter,
     ) -> None:
@@ -251,45 +252,49 @@ class _Rendering:
         self._meter = desk.meter
         self._screening = screening
         self._hands = Hands(desk.keyring, order.entry.terms, order.sender.own_audience, order.form)
+        self._clean = clean
         self._writer = writer
+        by_line = self._hands.keep_lines and order.format == clean.format
+        self._line_writer = writer if by_line and isinstance(writer, LineWriter) else None
         self._people = people
 
-    def add(self, rows: CleanRows) -> None:
+    def add(self, rows: CleanRows | CleanLines) -> None:
         """Some rows of the list."""
         with self._meter("open"):
-            opened = self._hands.open(rows)
+            opened = self._hands.open(rows.tokens)
             candidates = Candidates.of(opened.subjects, opened.blocks)
         with self._meter("screen"):
             bits = self._order.use.weigh(self._screening.screen(candidates), self._order.now // 1000)
             counts = np.bincount(primary_reasons(bits), minlength=len(Reason))
             self.refused.update({r.word: int(counts[r]) for r in Reason if r and counts[r]})
         sorting = candidates.needles.order
-        if not bits.any():
-            self._write(rows, opened, sorting)
-            return
-        kept = np.flatnonzero(bits == 0)
-        places = np.cumsum(bits == 0) - 1
-        chosen = pa.array(kept)
-        left = CleanRows(rows.tokens, [cells.take(chosen) for cells in rows.columns])
-        self._write(
-            left, Opened(opened.blocks[kept], opened.subjects[kept]), places[sorting[bits[sorting] == 0]]
-        )
+        if bits.any():
+            kept = bits == 0
+            places = np.cumsum(kept) - 1
+            rows = rows.only(kept)
+            opened = Opened(opened.blocks[kept], opened.subjects[kept])
+            sorting = places[sorting[kept[sorting]]]
+        self._write(rows, opened, sorting)
 
-    def _write(self, rows: CleanRows, opened: Opened, sorting: NDArray[np.int64]) -> None:
+    def _write(self, rows: CleanRows | CleanLines, opened: Opened, sorting: NDArray[np.int64]) -> None:
         """Rows that are delivered; `sorting` is their order by subject."""
         self.delivered += len(opened.blocks)
         with self._meter("tokens"):
             wires = self._hands.wires(opened.blocks)
             lead = self._hands.lead(opened.blocks, wires, self._order.format)
-        with self._meter("columns"):
-            columns = self._hands.columns(rows.columns)
         with self._meter("write"):
-            self._writer.write(lead, columns)
+            self._write_rows(rows, lead)
         with self._meter("people"):
             self._people.write(opened.subjects, sorting, wires)
 
+    def _write_rows(self, rows: CleanRows | CleanLines, lead: Lead) -> None:
+        if isinstance(rows, CleanLines) and self._line_writer:
+            self._line_writer.write_lines(rows.with_tokens(lead))
+        else:
+            self._writer.write(lead, self._hands.columns(self._clean.cells(rows).columns))
 
-def _metered(batches: Iterator[CleanRows], meter: Meter) -> Iterator[CleanRows]:
+
+def _metered(batches: Iterator[CleanRows | CleanLines], meter: Meter) -> Iterator[CleanRows | CleanLines]:
     while True:
         with meter("read"):
             batch = next(batches, None)

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from contact_sanitizer.delivery.cleanlist import CleanRows
 from contact_sanitizer.delivery.senders import Right
 from contact_sanitizer.errors import DeliveryError, OutputError
 from contact_sanitizer.outputs.clean import Lead
@@ -74,12 +73,17 @@ class Hands:
         self._opener = TokenOpener(keyring, terms.audience)
         self._maker = TokenMaker(keyring, audience)
 
-    def open(self, rows: CleanRows) -> Opened:
-        """Who stands in these rows.
+    @property
+    def keep_lines(self) -> bool:
+        """Whether the sender's rows differ from the list's by their tokens alone."""
+        return self._form is Form.TOKEN and Action.ENCRYPT not in self._terms.columns.values()
+
+    def open(self, tokens: pa.StringArray) -> Opened:
+        """Whose tokens of the list these are.
 
         Raises `DeliveryError` (`list_key_destroyed`), or `OutputError` (`list_damaged`) for a foreign token.
         """
-        opened = self._opener.open_many(rows.tokens)
+        opened = self._opener.open_many(tokens)
         if opened.refusals.any():
             if (opened.refusals == Refusal.KEY_DESTROYED).any():
                 raise DeliveryError("list_key_destroyed", "the key of the list's tokens was destroyed")

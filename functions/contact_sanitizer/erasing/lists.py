@@ -20,6 +20,7 @@ from contact_sanitizer.outputs.blanking import Blanked, blank_decisions
 from contact_sanitizer.outputs.listfiles import DECISIONS
 from contact_sanitizer.outputs.manifest import Manifest, OutputFile
 from contact_sanitizer.ports import ListRevision, ListShelf
+from contact_sanitizer.protection.digests import note_digest
 
 
 def erase_from_list(list_id: ListId, work: Work) -> None:
@@ -75,11 +76,12 @@ def _revised(
         raise OutputError("list_damaged", "a list's decisions do not go with its clean list")
     made = {DECISIONS: replace(outputs[DECISIONS], sha256=decisions.sha256, bytes=decisions.size)}
     if len(blanked.clean):
-        clean = revision.create(clean_name)
+        clean, beside = revision.create(clean_name), note_digest()
+        clean.take_beside(beside)
         rows = CleanList(shelf, list_id, entry.terms.format, list(entry.terms.columns))
         left = rows.write_without(blanked.clean, clean)
         clean.close()
-        made[clean_name] = OutputFile(clean_name, clean.sha256, clean.size, left)
+        made[clean_name] = OutputFile.clean(clean_name, clean, beside, left)
     changed = [made.get(output.name, output) for output in manifest.outputs]
     return replace(manifest, outputs=changed, erased=manifest.erased + len(blanked.clean)), blanked
 

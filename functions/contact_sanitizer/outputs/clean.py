@@ -46,6 +46,16 @@ def clean_writer(format_name: str, file: Outlet, columns: Sequence[str], lead: s
     return writers[format_name](file, columns, lead)
 
 
+def csv_header(columns: Sequence[str], lead: str = "token") -> bytes:
+    """The first line of a CSV file, without its end."""
+    return ",".join(quote(defuse(pa.array([lead, *columns], pa.string()))).to_pylist()).encode()
+
+
+def json_opening(lead: str = "token") -> bytes:
+    """What stands before the lead in each line of JSON."""
+    return b'{%s:"' % json.dumps(lead).encode()
+
+
 def _framed(tokens: Lead, before: bytes, after: bytes = b"") -> pa.StringArray:
     """The tokens as strings, each with fixed text around it; one copy for the batch."""
     if isinstance(tokens, pa.Array):
@@ -78,8 +88,7 @@ class CsvWriter:
 
     def __init__(self, file: Outlet, columns: Sequence[str], lead: str = "token") -> None:
         self._file = file
-        header = pa.array([lead, *columns], pa.string())
-        file.write(",".join(quote(defuse(header)).to_pylist()).encode())
+        file.write(csv_header(columns, lead))
 
     def write(self, tokens: Lead, columns: Sequence[pa.StringArray]) -> None:
         """See `CleanWriter.write`."""
@@ -89,6 +98,12 @@ class CsvWriter:
         if columns:
             lines = pc.binary_join_element_wise(lines, *(quote(defuse(cells)) for cells in columns), ",")
         self._file.write(_text_of(lines))
+
+    def write_lines(self, text: NDArray[np.uint8]) -> None:
+        """Append records as such a writer wrote them, each with its line end: uint8."""
+        if len(text):
+            self._file.write(b"\n")
+            self._file.write(text[:-1].data)
 
     def finish(self) -> None:
         """End the last record."""
@@ -100,7 +115,7 @@ class JsonLinesWriter:
 
     def __init__(self, file: Outlet, columns: Sequence[str], lead: str = "token") -> None:
         self._file = file
-        self._lead = b'{%s:"' % json.dumps(lead).encode()
+        self._lead = json_opening(lead)
         self._keys = [json.dumps(name, ensure_ascii=False) for name in columns]
 
     def write(self, tokens: Lead, columns: Sequence[pa.StringArray]) -> None:
@@ -112,6 +127,10 @@ class JsonLinesWriter:
             parts += [f',{key}:"', _json_text(cells), '"']
         lines = pc.binary_join_element_wise(*parts, "}\n", "")
         self._file.write(_text_of(lines))
+
+    def write_lines(self, text: NDArray[np.uint8]) -> None:
+        """Append records as such a writer wrote them, each with its line end: uint8."""
+        self._file.write(text.data)
 
     def finish(self) -> None:
         """Nothing is open between records."""
@@ -148,3 +167,7 @@ class ParquetWriter:
     def finish(self) -> None:
         """Write the footer."""
         self._writer.close()
+
+
+#: Writers that also take lines as such a one wrote them.
+LineWriter: TypeAlias = CsvWriter | JsonLinesWriter

@@ -60,6 +60,7 @@ class DigestingFile:
         self._file = file
         self._sync = sync or (lambda: os.fsync(file.fileno()))
         self._digest: Digest = digest or hashlib.sha256()
+        self._beside: Digest | None = None
         self._abandoned = False
         self.size = 0
 
@@ -78,12 +79,18 @@ class DigestingFile:
         """The same, whichever digest it is."""
         return self._digest.hexdigest()
 
+    def take_beside(self, digest: Digest) -> None:
+        """Have a second digest taken of what is written from now on."""
+        self._beside = digest
+
     def write(self, data: Buffer) -> int:
         """Append `data`; returns its length in bytes."""
         view = memoryview(data).cast("B")
         if self._abandoned:
             return len(view)
         self._digest.update(view)
+        if self._beside:
+            self._beside.update(view)
         with writing_errors():
             self._file.write(view)
         self.size += len(view)

@@ -13,6 +13,7 @@ from contact_sanitizer.outputs.decisions import DecisionsWriter
 from contact_sanitizer.outputs.digesting import DigestingFile
 from contact_sanitizer.outputs.manifest import OutputFile
 from contact_sanitizer.outputs.rejects import RejectsWriter
+from contact_sanitizer.protection.digests import note_digest
 
 REJECTS = "rejects.csv"
 DECISIONS = "decisions.parquet"
@@ -35,6 +36,8 @@ class ListFiles:
         names = (f"clean.{clean_format}", REJECTS, DECISIONS)
         self._files = {name: create(name) for name in names}
         clean, rejects, decisions = self._files.values()
+        self._beside = note_digest()
+        clean.take_beside(self._beside)
         self._clean = clean_writer(clean_format, clean, columns)
         self._rejects = RejectsWriter(rejects, coarse=coarse)
         self._decisions = DecisionsWriter(decisions)
@@ -67,6 +70,8 @@ class ListFiles:
         self._decisions.finish()
         for file in self._files.values():
             file.close()
+        (name, clean), *others = self._files.items()
         return [
-            OutputFile(name, file.sha256, file.size, self._rows[name]) for name, file in self._files.items()
+            OutputFile.clean(name, clean, self._beside, self._rows[name]),
+            *(OutputFile(name, file.sha256, file.size, self._rows[name]) for name, file in others),
         ]
