@@ -272,7 +272,7 @@ class _Rendering:
             kept = bits == 0
             places = np.cumsum(kept) - 1
             rows = rows.only(kept)
-            opened = Opened(opened.blocks[kept], opened.subjects[kept])
+            opened = opened.only(kept)
             sorting = places[sorting[kept[sorting]]]
         self._write(rows, opened, sorting)
 

@@ -69,8 +69,8 @@ class PeopleWriter:
             return
         key_id = int.from_bytes(wires[0, 1:PREFIX_BYTES].tobytes(), "big")
         self._file.write(np.array([(len(subjects), key_id)], _HEAD).tobytes())
-        self._file.write(_rows(subjects, 16)[order].tobytes())
-        self._file.write(_rows(wires[:, PREFIX_BYTES:], _SEALED_BYTES)[order].tobytes())
+        for matrix, width in ((subjects, 16), (wires[:, PREFIX_BYTES:], _SEALED_BYTES)):
+            self._file.write(_rows(matrix, width).take(order).view(np.uint8).data)
 
 
 def read_people(note: Source, expected: str) -> Iterator[PeopleRun]:
