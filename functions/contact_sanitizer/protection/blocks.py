@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 BLOCK_BYTES = 16
 _MOST_DIGITS = 15  # ITU-T E.164, 6.2.1
-
-_EVERY_BYTE = np.uint64(0x0101010101010101)
+_ZERO, _NINE = np.uint8(ord("0")), np.uint8(ord("9"))
+_WRAPPED_NUL = 256 - ord("0")
 
 Blocks = NDArray[np.uint8]
 """Shape (n, 16): E.164 digits without `+`, ASCII, NUL-padded."""
@@ -31,7 +31,9 @@ def blocks_of(numbers: Sequence[str]) -> Blocks:
 
 def digits_of(blocks: Blocks) -> list[str]:
     """The digits of each block, without `+`; '' for an empty block."""
-    return [digits.decode("ascii") for digits in block_texts(blocks)]
+    # As UTF-32, NumPy makes the strings itself, and ends each before its padding.
+    texts: list[str] = blocks.astype(np.uint32, "C").view(f"U{BLOCK_BYTES}")[:, 0].tolist()
+    return texts
 
 
 def block_texts(blocks: Blocks) -> list[bytes]:
@@ -43,14 +45,28 @@ def block_texts(blocks: Blocks) -> list[bytes]:
 def are_blocks(blocks: Blocks) -> NDArray[np.bool_]:
     """For each row (n,) whether it is a block: 1 to 15 digits, then NULs to the end."""
     blocks = np.ascontiguousarray(blocks)
-    digit = ((blocks - np.uint8(ord("0"))) < np.uint8(10)).view("<u8")
-    empty = (blocks == 0).view("<u8")
-    wrong = (digit | empty) ^ _EVERY_BYTE
-    first, second = np.ascontiguousarray(digit.T) * np.uint64(0xFF)
-    # Read little-endian, digits that begin at the first byte and have no gap are all ones from bit 0 up.
-    gap = first & (first + np.uint64(1)) | second & (second + np.uint64(1))
-    gap |= wrong[:, 0] | wrong[:, 1]
-    # Digits in the second half want a full first one.
-    full = (first == ~np.uint64(0)) | (second == 0)
-    sound: NDArray[np.bool_] = (gap == 0) & (first != 0) & full & (second >> np.uint64(56) == 0)
+    above = blocks - _ZERO
+    digit = above < np.uint8(10)
+    # What is neither NUL nor a digit lies above the digits, or wraps to what is above a wrapped NUL.
+    if len(blocks) and np.max(blocks) <= _NINE and np.max(above) <= _WRAPPED_NUL and _are_in_order(digit):
+        return np.ones(len(blocks), np.bool_)
+    empty = blocks == 0
+    begins_again = (digit[:, 1:] > digit[:, :-1]).any(axis=1)
+    sound: NDArray[np.bool_] = digit[:, 0] & empty[:, -1] & (digit | empty).all(axis=1) & ~begins_again
     return sound
+
+
+def _are_in_order(digit: NDArray[np.bool_]) -> bool:
+    """Whether every row (n, 16) begins with digits, ends without one, and has none behind a gap.
+
+    Read as one string, they have digits begin behind a gap at every edge of two rows, and nowhere else.
+    """
+    string = digit.ravel()
+    begins = string[1:] > string[:-1]
+    at_edges = begins[BLOCK_BYTES - 1 :: BLOCK_BYTES]
+    return bool(
+        string[0]
+        and not string[-1]
+        and at_edges.all()
+        and np.count_nonzero(begins) == np.count_nonzero(at_edges)
+    )

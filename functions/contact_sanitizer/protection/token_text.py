@@ -1,121 +1,126 @@
 """The token as text: `ct_` and 50 characters of unpadded base64url (RFC 4648, 5), and nothing else.
 
-296 bits in 50 characters: the last 4 bits are unused and zero. Text is made four pairs of characters
-at a time: a pair stands for 12 bits, 4 pairs for 48 bits or 6 bytes, and each step below runs over a
-whole slab of tokens. That is about twice as fast as one bulk call of `binascii`.
+296 bits in 50 characters: the last 4 bits are unused and zero. `ct_` is of the same alphabet, so with one
+character before and two behind it the text of a token is 56 characters that stand for 42 bytes: 3 that are
+the same in every token, the 37 of the wire form, and 2 zeros. A slab of tokens is one call of a library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import binascii
+import string
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pybase64
 from numpy.typing import NDArray
 
+from contact_sanitizer.protection.slabs import SLAB_ROWS, items, slabs
 from contact_sanitizer.protection.wire import WIRE_BYTES
 
 TOKEN_MARK = "ct_"  # noqa: S105  # the public mark of a token
 TOKEN_CHARS = 53
 
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_MARK = np.frombuffer(TOKEN_MARK.encode(), np.uint8)
-_SLAB_ROWS = 4096
-_SEXTETS = 6  # 6 times 6 bytes or 8 characters; 1 byte or 2 characters follow
-_TEXT = np.dtype([("mark", "V3"), ("body", "V8", _SEXTETS), ("end", "V2")])
-_WIRE = np.dtype([("body", "V6", _SEXTETS), ("end", "u1")])
-_PADDED = np.dtype([("rest", "V2"), ("bytes", "V6")])
-_NO_PAIR = 0xFFFF
-_LOW_12, _LOW_24 = np.uint64(0x00000FFF00000FFF), np.uint64(0xFFFFFF)
-_NOT_TWELVE = np.uint64(0xF000F000F000F000)
+Tokens: TypeAlias = Sequence[str] | pa.StringArray | NDArray[np.uint8]
+"""n strings, or their ASCII as (n, 53), whose rows may stand apart in a larger matrix."""
+
+_OTHERS = b"-_"
+_ALPHABET = (string.ascii_letters + string.digits).encode() + _OTHERS
+_BEFORE, _BEHIND = b"A", b"AA"
+_TEXT = np.dtype([("before", "V1"), ("text", f"V{TOKEN_CHARS}"), ("behind", "V2")])
+_MARK = base64.urlsafe_b64decode(_BEFORE + TOKEN_MARK.encode())
+_WIRE = np.dtype([("mark", "V3"), ("wire", f"V{WIRE_BYTES}"), ("behind", "V2")])
+_MARK_WORD, _MARK_BITS = np.uint32(int.from_bytes(_MARK, "little")), np.uint32(0xFFFFFF)
+_WRONG = bytes(byte not in _ALPHABET for byte in range(256))
+
+
+class TokenWriter:
+    """Writes one batch of wire forms as text, a slab at a time. For one thread."""
+
+    __slots__ = ("_frames",)
+
+    def __init__(self, rows: int) -> None:
+        self._frames = np.zeros(min(rows, SLAB_ROWS), _WIRE)
+        self._frames["mark"] = np.void(_MARK)
+
+    def wires(self, rows: int) -> NDArray[np.uint8]:
+        """Where so many wire forms belong before `write`: (n, 37), rows that stand apart."""
+        return _bytes_of(self._frames[:rows])[:, len(_MARK) : len(_MARK) + WIRE_BYTES]
+
+    def write(self, text: NDArray[np.uint8]) -> None:
+        """Write the text of the first n of `wires` to `text` (n, 53), whose rows may stand apart."""
+        frames = self._frames[: len(text)]
+        items(text)[:] = np.frombuffer(pybase64.b64encode(frames, _OTHERS), _TEXT)["text"]
 
 
 def write_tokens(wires: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The text of each wire form (n, 37), ASCII, shape (n, 53)."""
-    text = np.empty(len(wires), _TEXT)
-    text["mark"] = np.void(TOKEN_MARK.encode())
-    wires = np.ascontiguousarray(wires)
-    records = wires.view(_WIRE).ravel()
-    for start in range(0, len(wires), _SLAB_ROWS):
-        slab = slice(start, start + _SLAB_ROWS)
-        text["body"][slab] = _encode(wires[slab])
-        text["end"][slab] = _PAIRS.take(records["end"][slab].astype(np.intp) << 4).view("V2")
-    return text.view(np.uint8).reshape(-1, TOKEN_CHARS)
+    text = np.empty((len(wires), TOKEN_CHARS), np.uint8)
+    writer = TokenWriter(len(wires))
+    for rows in slabs(len(wires)):
+        slab = wires[rows]
+        items(writer.wires(len(slab)))[:] = items(slab)
+        writer.write(text[rows])
+    return text
 
 
-def read_tokens(tokens: Sequence[str] | pa.StringArray) -> NDArray[np.uint8]:
-    """The wire forms (n, 37) of `tokens`; zeros for any text that `write_tokens` cannot have written."""
-    cells = tokens if isinstance(tokens, pa.StringArray) else _strings(tokens)
-    rows = np.flatnonzero(np.diff(_offsets(cells)) == TOKEN_CHARS)
-    if len(rows) == len(cells):
-        return _read(_fixed_width(cells))
-    wires = np.zeros((len(cells), WIRE_BYTES), np.uint8)
-    wires[rows] = _read(_fixed_width(cells.take(pa.array(rows))))
+def read_slabs(text: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The wire forms of `text` (n, 53), whose rows may stand apart, for one of its `slabs` after the other.
+
+    Each (n, 37), rows that stand apart; zeros for any text that `write_tokens` cannot have written.
+    """
+    frames = np.empty(min(len(text), SLAB_ROWS), _TEXT)
+    frames["before"], frames["behind"] = np.void(_BEFORE), np.void(_BEHIND)
+    for rows in slabs(len(text)):
+        slab = frames[: rows.stop - rows.start]
+        slab["text"] = items(text[rows])
+        yield _wires_of(slab)
+
+
+def _wires_of(text: NDArray[np.void]) -> NDArray[np.uint8]:
+    """The wire forms of framed text, in which a text with a wrong character is overwritten."""
+    try:
+        frames = _decoded(text)
+    except binascii.Error:
+        wrong = np.frombuffer(text.tobytes().translate(_WRONG), np.bool_)
+        text["text"][np.flatnonzero(wrong) // _TEXT.itemsize] = np.void(_BEFORE * TOKEN_CHARS)
+        frames = _decoded(text)
+    wires = _bytes_of(frames)[:, len(_MARK) : len(_MARK) + WIRE_BYTES]
+    odd = (items(_bytes_of(frames)[:, :4]).view("<u4") & _MARK_BITS) ^ _MARK_WORD
+    odd |= frames["behind"].view("<u2")  # holds the unused bits
+    if odd.any():
+        wires[odd != 0] = 0
     return wires
 
 
-def _read(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The wire forms of texts of the right length (n, 53), a slab at a time."""
-    wires = np.empty(len(text), _WIRE)
-    for start in range(0, len(text), _SLAB_ROWS):
-        slab = slice(start, start + _SLAB_ROWS)
-        _decode(text[slab], wires[slab])
-    return wires.view(np.uint8).reshape(-1, WIRE_BYTES)
+def _decoded(text: NDArray[np.void]) -> NDArray[np.void]:
+    """`binascii.Error` where any character is wrong; with `ignorechars`, `+` and `/` are wrong as well."""
+    return np.frombuffer(pybase64.b64decode_as_bytearray(text, _OTHERS, True, ignorechars=b""), _WIRE)
 
 
-def _encode(wires: NDArray[np.uint8]) -> NDArray[np.void]:
-    """The first 48 characters of each wire form (n, 37), in eights, shape (n, 6)."""
-    rows = len(wires)
-    bits = np.empty((rows, _SEXTETS), np.uint64)
-    # Words of eight bytes whose last six are wanted; before the first six there is nothing to read.
-    bits[:, 0] = np.ndarray(rows, ">u8", wires, 0, (WIRE_BYTES,)) >> np.uint64(16)
-    bits[:, 1:] = np.ndarray((rows, _SEXTETS - 1), ">u8", wires, 4, (WIRE_BYTES, 6))
-    lanes = _apart(_apart(bits, 24, 32, _LOW_24), 12, 16, _LOW_12)
-    return _PAIRS.take(lanes.astype("<u8", copy=False).view("<u2"), mode="clip").view("V8")
-
-
-def _apart(bits: NDArray[np.uint64], width: int, lane: int, low: np.uint64) -> NDArray[np.uint64]:
-    """Two neighbours of `width` bits each moved to a lane of `lane` bits each, the first to the lower one.
-
-    Little-endian memory then holds the first one first. `low`: the bits of the second neighbours.
-    """
-    lanes = (bits >> np.uint64(width)) & low
-    lanes |= (bits & low) << np.uint64(lane)
-    return lanes
-
-
-def _decode(text: NDArray[np.uint8], wires: NDArray[np.void]) -> None:
-    """Writes the wire forms of texts of the right length to `wires`; zeros where a character is wrong."""
-    records = np.ascontiguousarray(text).view(_TEXT).ravel()
-    lanes = _VALUES.take(np.ascontiguousarray(records["body"]).view("<u2"), mode="clip").view("<u8")
-    end = _VALUES.take(np.ascontiguousarray(records["end"]).view("<u2"))
-    # A wrong pair has its upper bits set, so `end & 0xF00F` also catches unused bits that are not zero.
-    sound: NDArray[np.bool_] = end & 0xF00F == 0
-    for column, char in enumerate(_MARK):
-        sound &= text[:, column] == char
-    wrong = lanes & _NOT_TWELVE
-    if wrong.any():
-        sound &= ~wrong.any(axis=1)
-    _together(lanes, 12, 16, _LOW_12)
-    _together(lanes, 24, 32, _LOW_24)
-    wires["body"] = lanes.astype(">u8", copy=False).view(_PADDED)["bytes"]
-    wires["end"] = end >> 4
-    if not sound.all():
-        wires.view(np.uint8).reshape(-1, WIRE_BYTES)[~sound] = 0
-
-
-def _together(lanes: NDArray[np.uint64], width: int, lane: int, low: np.uint64) -> None:
-    """The way back from `_apart`, in place; what stood above a lane's bits may stay in the uppermost ones."""
-    second = lanes >> np.uint64(lane)
-    second &= low
-    lanes &= low
-    lanes <<= np.uint64(width)
-    lanes |= second
+def token_matrix(tokens: Tokens) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+    """Those of the tokens that have the right length as text (n, 53), and their places; None for all."""
+    if isinstance(tokens, np.ndarray):
+        if tokens.dtype != np.uint8 or tokens.ndim != 2 or tokens.shape[1] != TOKEN_CHARS:
+            raise AssertionError("tokens as text are bytes of shape (n, 53)")
+        return tokens, None
+    cells = tokens if isinstance(tokens, pa.StringArray) else _strings(tokens)
+    offsets = _offsets(cells)
+    right = offsets[1:] - offsets[:-1] == TOKEN_CHARS
+    if right.all():
+        return _fixed_width(cells), None
+    rows = np.flatnonzero(right)
+    return _fixed_width(cells.take(pa.array(rows))), rows
 
 
 def _strings(tokens: Sequence[str]) -> pa.StringArray:
     """The tokens as an array; one that is not ASCII is no token, and may not even be encodable."""
-    return pa.array([token if token.isascii() else "" for token in tokens], pa.string())
+    if not "".join(tokens).isascii():
+        tokens = [token if token.isascii() else "" for token in tokens]
+    return pa.array(tokens, pa.string())
 
 
 def _offsets(cells: pa.StringArray) -> NDArray[np.int32]:
@@ -131,18 +136,6 @@ def _fixed_width(cells: pa.StringArray) -> NDArray[np.uint8]:
     return np.frombuffer(cells.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(-1, TOKEN_CHARS)
 
 
-def _pairs() -> NDArray[np.uint16]:
-    """For each 12-bit value its two characters, as a little-endian number."""
-    chars = np.frombuffer(_ALPHABET, np.uint8).astype(np.uint16)
-    return (chars[:, None] | chars << 8).ravel().astype("<u2")
-
-
-def _values(pairs: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """The way back from two characters; `_NO_PAIR` for all others."""
-    values = np.full(1 << 16, _NO_PAIR, "<u2")
-    values[pairs] = np.arange(len(pairs))
-    return values
-
-
-_PAIRS = _pairs()
-_VALUES = _values(_PAIRS)
+def _bytes_of(frames: NDArray[np.void]) -> NDArray[np.uint8]:
+    """The bytes of items (n,), shape (n, width)."""
+    return frames.view(np.uint8).reshape(-1, frames.itemsize)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +19,17 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.errors import KeyringError
 from contact_sanitizer.protection.associated import Use, associated_data, checked_name
-from contact_sanitizer.protection.blocks import Blocks, digits_of
+from contact_sanitizer.protection.blocks import BLOCK_BYTES, Blocks, digits_of
 from contact_sanitizer.protection.keyring import Keyring, SubKey
-from contact_sanitizer.protection.token_text import TOKEN_CHARS, read_tokens, write_tokens
-from contact_sanitizer.protection.wire import BlockOpener, BlockSealer, Refusal
+from contact_sanitizer.protection.slabs import items, slabs
+from contact_sanitizer.protection.token_text import (
+    TOKEN_CHARS,
+    Tokens,
+    TokenWriter,
+    read_slabs,
+    token_matrix,
+)
+from contact_sanitizer.protection.wire import WIRE_BYTES, BlockOpener, BlockSealer, Refusal
 
 _SENTENCES = {
     Refusal.TOKEN_MALFORMED: "that is not a token",
@@ -46,17 +52,35 @@ class TokenMaker:
 
     def text(self, blocks: Blocks) -> NDArray[np.uint8]:
         """The tokens of `blocks` (n, 16) as ASCII, shape (n, 53)."""
-        return write_tokens(self.wires(blocks))
+        text = np.empty((len(blocks), TOKEN_CHARS), np.uint8)
+        self._write(blocks, text, None)
+        return text
 
     def wires(self, blocks: Blocks) -> NDArray[np.uint8]:
         """The tokens of `blocks` (n, 16) before they are written as text, shape (n, 37)."""
         return self._sealer.seal(blocks)
+
+    def wires_and_text(self, blocks: Blocks) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Both `wires` and `text` of `blocks` (n, 16)."""
+        wires = np.empty((len(blocks), WIRE_BYTES), np.uint8)
+        text = np.empty((len(blocks), TOKEN_CHARS), np.uint8)
+        self._write(blocks, text, wires)
+        return wires, text
 
     def tokens(self, blocks: Blocks) -> pa.StringArray:
         """The tokens of `blocks` (n, 16), n strings over the bytes of `text`; at most 40 million at once."""
         text = self.text(blocks)
         offsets = np.arange(len(text) + 1, dtype=np.int32) * np.int32(TOKEN_CHARS)
         return pa.StringArray.from_buffers(len(text), pa.py_buffer(offsets), pa.py_buffer(text))
+
+    def _write(self, blocks: Blocks, text: NDArray[np.uint8], wires: NDArray[np.uint8] | None) -> None:
+        run, writer = self._sealer.run(len(blocks)), TokenWriter(len(blocks))
+        for rows in slabs(len(blocks)):
+            slab = writer.wires(rows.stop - rows.start)
+            run.seal(blocks[rows], slab)
+            writer.write(text[rows])
+            if wires is not None:
+                items(wires[rows])[:] = items(slab)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -95,9 +119,24 @@ class TokenOpener:
             raise KeyringError(refusal.code, _SENTENCES[refusal])
         return digits_of(opened.blocks)[0]
 
-    def open_many(self, tokens: Sequence[str] | pa.StringArray) -> OpenedTokens:
+    def open_many(self, tokens: Tokens) -> OpenedTokens:
         """What each token stands for, or why it is refused; one bad token does not stop the others."""
-        return OpenedTokens(*self._opener.open(read_tokens(tokens)))
+        text, places = token_matrix(tokens)
+        opened = self._open(text)
+        if places is None:
+            return opened
+        blocks = np.zeros((len(tokens), BLOCK_BYTES), np.uint8)
+        refusals = np.full(len(tokens), Refusal.TOKEN_MALFORMED, np.uint8)
+        blocks[places], refusals[places] = opened.blocks, opened.refusals
+        return OpenedTokens(blocks, refusals)
+
+    def _open(self, text: NDArray[np.uint8]) -> OpenedTokens:
+        blocks = np.empty((len(text), BLOCK_BYTES), np.uint8)
+        refusals = np.empty(len(text), np.uint8)
+        run = self._opener.run(len(text))
+        for rows, wires in zip(slabs(len(text)), read_slabs(text), strict=True):
+            refusals[rows] = run.open(wires, blocks[rows])
+        return OpenedTokens(blocks, refusals)
 
 
 def token_associated_data(tenant: str, audience: str) -> bytes:

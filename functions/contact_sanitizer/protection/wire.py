@@ -6,20 +6,21 @@ which key opens it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contact_sanitizer.protection.aes import BlockSiv
+from contact_sanitizer.protection.aes import BlockSiv, SivRun
 from contact_sanitizer.protection.blocks import BLOCK_BYTES, Blocks, are_blocks
 from contact_sanitizer.protection.keyring import Keyring, KeyStatus, SubKey
+from contact_sanitizer.protection.slabs import items, slabs
 
 PREFIX_BYTES = 5
 SIV_BYTES = 16
 WIRE_BYTES = PREFIX_BYTES + SIV_BYTES + BLOCK_BYTES
 _VERSION = b"\x01"
-_WIRE = np.dtype([("prefix", "V5"), ("sealed", "V32")])
 _FIRST, _HEAD = np.uint64(0xFF), np.uint64(0xFFFFFFFFFF)
 
 
@@ -47,10 +48,30 @@ class BlockSealer:
 
     def seal(self, blocks: Blocks) -> NDArray[np.uint8]:
         """The wire form of each block, shape (n, 37)."""
-        wires = np.empty(len(blocks), _WIRE)
-        wires["prefix"] = self._prefix
-        wires["sealed"] = self._siv.encrypt(blocks).view("V32").ravel()
-        return wires.view(np.uint8).reshape(-1, WIRE_BYTES)
+        wires = np.empty((len(blocks), WIRE_BYTES), np.uint8)
+        run = self.run(len(blocks))
+        for rows in slabs(len(blocks)):
+            run.seal(blocks[rows], wires[rows])
+        return wires
+
+    def run(self, rows: int) -> SealingRun:
+        """What seals a batch of so many blocks, a slab at a time."""
+        return SealingRun(self._prefix, self._siv.run(rows))
+
+
+class SealingRun:
+    """Seals one batch. For one thread."""
+
+    __slots__ = ("_prefix", "_siv")
+
+    def __init__(self, prefix: np.void, siv: SivRun) -> None:
+        self._prefix = prefix
+        self._siv = siv
+
+    def seal(self, blocks: Blocks, wires: NDArray[np.uint8]) -> None:
+        """Write the wire form of each block of a slab to `wires` (n, 37), whose rows may stand apart."""
+        items(wires[:, :PREFIX_BYTES])[:] = self._prefix
+        self._siv.encrypt(blocks, wires[:, PREFIX_BYTES:])
 
 
 class Refusal(IntEnum):
@@ -75,9 +96,9 @@ class BlockOpener:
 
     def __init__(self, keyring: Keyring, use: SubKey, associated_data: bytes) -> None:
         self._sivs = {
-            key.id: BlockSiv(keyring.subkey(key.id, use), associated_data) for key in keyring.opening
+            _head(key.id): BlockSiv(keyring.subkey(key.id, use), associated_data) for key in keyring.opening
         }
-        self._destroyed = [key.id for key in keyring.keys if key.status is KeyStatus.DESTROYED]
+        self._destroyed = [_head(key.id) for key in keyring.keys if key.status is KeyStatus.DESTROYED]
 
     def open(self, wires: NDArray[np.uint8]) -> tuple[Blocks, NDArray[np.uint8]]:
         """The blocks (n, 16) of `wires` (n, 37), and for each its `Refusal` (n,).
@@ -85,27 +106,65 @@ class BlockOpener:
         `TOKEN_MALFORMED`: another version; `TOKEN_REFUSED`: not sealed under that key for this use, or
         no block inside. A refused row is zeros.
         """
-        blocks = np.zeros((len(wires), BLOCK_BYTES), np.uint8)
-        refusals = np.full(len(wires), Refusal.KEY_UNKNOWN, np.uint8)
-        wires = np.ascontiguousarray(wires)
-        heads = np.ndarray(len(wires), "<u8", wires, 0, (WIRE_BYTES,)) & _HEAD
-        sealed = wires.view(_WIRE).ravel()["sealed"].copy()
-        refusals[heads & _FIRST != _VERSION[0]] = Refusal.TOKEN_MALFORMED
-        for key_id in self._destroyed:
-            refusals[heads == _head(key_id)] = Refusal.KEY_DESTROYED
-        for key_id, siv in self._sivs.items():
-            rows = np.flatnonzero(heads == _head(key_id))
-            # NumPy moves whole items faster than rows of bytes.
-            chosen = sealed if len(rows) == len(wires) else sealed[rows]
-            opened, authentic = siv.decrypt(chosen.view(np.uint8).reshape(-1, WIRE_BYTES - PREFIX_BYTES))
-            authentic &= are_blocks(opened)
-            if len(rows) == len(wires) and authentic.all():
-                return opened, np.zeros(len(wires), np.uint8)
-            blocks[rows[authentic]] = opened[authentic]
-            refusals[rows] = np.where(authentic, Refusal.NONE, Refusal.TOKEN_REFUSED)
+        blocks = np.empty((len(wires), BLOCK_BYTES), np.uint8)
+        refusals = np.empty(len(wires), np.uint8)
+        run = self.run(len(wires))
+        for rows in slabs(len(wires)):
+            refusals[rows] = run.open(wires[rows], blocks[rows])
         return blocks, refusals
 
+    def run(self, rows: int) -> OpeningRun:
+        """What opens a batch of so many wire forms, a slab at a time."""
+        return OpeningRun(self._sivs, self._destroyed, rows)
 
-def _head(key_id: int) -> np.uint64:
+
+class OpeningRun:
+    """Opens one batch. For one thread."""
+
+    __slots__ = ("_destroyed", "_rows", "_runs", "_sivs")
+
+    def __init__(self, sivs: Mapping[int, BlockSiv], destroyed: Sequence[int], rows: int) -> None:
+        self._sivs = sivs
+        self._destroyed = destroyed
+        self._rows = rows
+        self._runs: dict[int, SivRun] = {}
+
+    def open(self, wires: NDArray[np.uint8], blocks: Blocks) -> NDArray[np.uint8]:
+        """Write the blocks of a slab of `wires` (n, 37) to `blocks` (n, 16); for each its `Refusal` (n,).
+
+        As `BlockOpener.open`; rows of `wires` may stand apart.
+        """
+        heads = items(wires[:, : _HEAD.itemsize]).view("<u8") & _HEAD
+        sealed = wires[:, PREFIX_BYTES:]
+        first = int(heads[0])
+        if first in self._sivs and (heads == first).all():
+            return self._under(first, sealed, blocks)
+        refusals = np.full(len(wires), Refusal.KEY_UNKNOWN, np.uint8)
+        refusals[heads & _FIRST != _VERSION[0]] = Refusal.TOKEN_MALFORMED
+        for head in self._destroyed:
+            refusals[heads == head] = Refusal.KEY_DESTROYED
+        blocks[:] = 0
+        for head in self._sivs:
+            rows = np.flatnonzero(heads == head)
+            if len(rows):
+                opened = np.empty((len(rows), BLOCK_BYTES), np.uint8)
+                chosen = items(sealed)[rows].view(np.uint8).reshape(len(rows), -1)
+                refusals[rows] = self._under(head, chosen, opened)
+                items(blocks)[rows] = items(opened)
+        return refusals
+
+    def _under(self, head: int, sealed: NDArray[np.uint8], blocks: Blocks) -> NDArray[np.uint8]:
+        """As `open`, of what names one key."""
+        if head not in self._runs:
+            self._runs[head] = self._sivs[head].run(self._rows)
+        authentic = self._runs[head].decrypt(sealed, blocks)
+        authentic &= are_blocks(blocks)
+        if authentic.all():
+            return np.zeros(len(blocks), np.uint8)
+        blocks[~authentic] = 0
+        return np.where(authentic, Refusal.NONE, Refusal.TOKEN_REFUSED).astype(np.uint8)
+
+
+def _head(key_id: int) -> int:
     """The first five bytes of that key's wire forms, as the little-endian number they are read as."""
-    return np.uint64(int.from_bytes(wire_prefix(key_id), "little"))
+    return int.from_bytes(wire_prefix(key_id), "little")
