@@ -120,11 +120,12 @@ def test_lines_with_other_tokens_are_what_a_writer_makes_of_the_cells(
     for part in clean.parts():
         kept = np.array([(7 * row + piece_bytes) % 3 > 0 for row in range(len(part))], np.bool_)
         tokens = tokens_of(int(kept.sum()), 1000 + first)
-        assert part.tokens.to_pylist() == [bytes(row).decode() for row in tokens_of(len(part), first)]
         cells = clean.cells(part)
+        assert cells.tokens.to_pylist() == [bytes(row).decode() for row in tokens_of(len(part), first)]
         other.write(tokens, cells.only(kept).columns)
         if isinstance(part, CleanLines):
             assert isinstance(one, LineWriter)
+            assert (part.tokens == tokens_of(len(part), first)).all()
             assert len(part.only(kept)) == kept.sum()
             one.write_lines(part.only(kept).with_tokens(tokens))
         else:

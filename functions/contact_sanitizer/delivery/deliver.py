@@ -280,8 +280,7 @@ class _Rendering:
         """Rows that are delivered; `sorting` is their order by subject."""
         self.delivered += len(opened.blocks)
         with self._meter("tokens"):
-            wires = self._hands.wires(opened.blocks)
-            lead = self._hands.lead(opened.blocks, wires, self._order.format)
+            wires, lead = self._hands.render(opened.blocks, self._order.format)
         with self._meter("write"):
             self._write_rows(rows, lead)
         with self._meter("people"):

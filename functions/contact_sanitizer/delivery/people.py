@@ -19,6 +19,7 @@ from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, Intak
 from contact_sanitizer.intake.raw import Source
 from contact_sanitizer.outputs.digesting import Digest, DigestingFile
 from contact_sanitizer.protection.digests import note_digest
+from contact_sanitizer.protection.slabs import items
 from contact_sanitizer.protection.wire import PREFIX_BYTES, WIRE_BYTES, wire_prefix
 from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects, halves
 
@@ -69,8 +70,8 @@ class PeopleWriter:
             return
         key_id = int.from_bytes(wires[0, 1:PREFIX_BYTES].tobytes(), "big")
         self._file.write(np.array([(len(subjects), key_id)], _HEAD).tobytes())
-        for matrix, width in ((subjects, 16), (wires[:, PREFIX_BYTES:], _SEALED_BYTES)):
-            self._file.write(_rows(matrix, width).take(order).view(np.uint8).data)
+        for matrix in (subjects, wires[:, PREFIX_BYTES:]):
+            self._file.write(items(matrix).take(order).view(np.uint8).data)
 
 
 def read_people(note: Source, expected: str) -> Iterator[PeopleRun]:
@@ -154,8 +155,3 @@ def _exactly(file: BinaryIO, size: int, digest: Digest) -> bytes:
     whole = bytes(content)
     digest.update(whole)
     return whole
-
-
-def _rows(matrix: NDArray[np.uint8], width: int) -> NDArray[np.void]:
-    """One item a row: NumPy moves whole items faster than rows of bytes."""
-    return np.ascontiguousarray(matrix).view(f"V{width}").ravel()

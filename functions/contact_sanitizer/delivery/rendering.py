@@ -19,8 +19,9 @@ from contact_sanitizer.protection.blocks import Blocks, block_texts
 from contact_sanitizer.protection.columns import ColumnContext, decrypt_column, encrypt_cells
 from contact_sanitizer.protection.hashes import hash_numbers
 from contact_sanitizer.protection.keyring import Keyring
+from contact_sanitizer.protection.slabs import items
 from contact_sanitizer.protection.subjects import subjects as subjects_of
-from contact_sanitizer.protection.token_text import write_tokens
+from contact_sanitizer.protection.token_text import Tokens
 from contact_sanitizer.protection.tokens import TokenMaker, TokenOpener
 from contact_sanitizer.protection.wire import Refusal
 from contact_sanitizer.screening.foreign import HashContract
@@ -83,7 +84,7 @@ class Hands:
         """Whether the sender's rows differ from the list's by their tokens alone."""
         return self._form is Form.TOKEN and Action.ENCRYPT not in self._terms.columns.values()
 
-    def open(self, tokens: pa.StringArray) -> Opened:
+    def open(self, tokens: Tokens) -> Opened:
         """Whose tokens of the list these are.
 
         Raises `DeliveryError` (`list_key_destroyed`), or `OutputError` (`list_damaged`) for a foreign token.
@@ -95,18 +96,15 @@ class Hands:
             raise OutputError("list_damaged", "the list holds tokens that are not its own")
         return Opened(opened.blocks, subjects_of(opened.blocks, self._keyring))
 
-    def wires(self, blocks: Blocks) -> NDArray[np.uint8]:
-        """The sender's tokens before they are text: uint8 (n, 37)."""
-        return self._maker.wires(blocks)
-
-    def lead(self, blocks: Blocks, wires: NDArray[np.uint8], format_name: str) -> Lead:
-        """The first cells of the sender's rows."""
+    def render(self, blocks: Blocks, format_name: str) -> tuple[NDArray[np.uint8], Lead]:
+        """The sender's tokens before they are text, uint8 (n, 37), and the first cells of its rows."""
         if self._form is Form.TOKEN:
-            return write_tokens(wires)
+            return self._maker.wires_and_text(blocks)
+        wires = self._maker.wires(blocks)
         if self._form is Form.HASH:
-            return hashes_of(blocks, self._keyring, self._terms.hash_as)
+            return wires, hashes_of(blocks, self._keyring, self._terms.hash_as)
         # A spreadsheet would run a cell that begins with +.
-        return phones_of(blocks, plus=format_name != "csv")
+        return wires, phones_of(blocks, plus=format_name != "csv")
 
     def columns(self, stored: Sequence[pa.StringArray]) -> list[pa.StringArray]:
         """The list's columns; encrypted cells are sealed anew, or two senders could join their lists."""
@@ -122,8 +120,7 @@ class Hands:
 
 
 def _rows_of(matrix: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Rows of a matrix (n, 16): NumPy moves whole items faster than rows of bytes."""
-    return np.ascontiguousarray(matrix).view("V16").ravel().take(rows).view(np.uint8).reshape(-1, 16)
+    return items(matrix).take(rows).view(np.uint8).reshape(-1, matrix.shape[1])
 
 
 def hashes_of(blocks: Blocks, keyring: Keyring, hash_as: str) -> pa.StringArray:
