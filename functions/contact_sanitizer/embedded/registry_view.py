@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -12,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contact_sanitizer.embedded import registry_schema as schema
-from contact_sanitizer.embedded.registry_rows import BULK_COLUMNS, bulk_rows, read_contracts, read_terms
-from contact_sanitizer.embedded.snapshots import Snapshot, SnapshotShelf, SnapshotSource
+from contact_sanitizer.embedded.eventsource import EventSource
+from contact_sanitizer.embedded.registry_rows import read_contracts
+from contact_sanitizer.embedded.snapshots import Snapshot, SnapshotShelf
 from contact_sanitizer.screening.bulkfold import Resolutions
 from contact_sanitizer.screening.recording import Candidates, RegistryStanding
 from contact_sanitizer.screening.rule import Rule
-from contact_sanitizer.screening.subjectruns import Needles, SortedSubjects, subject_bytes
+from contact_sanitizer.screening.subjectruns import Needles
 from contact_sanitizer.screening.verdict import Drop
 
 #: So many candidates a job are looked up in SQLite; from then on a snapshot pays.
 DIRECT_CANDIDATES: Final = 20_000
-_KEYS_A_QUERY: Final = 1_000
 
 
 class SqliteScreening:
@@ -37,7 +36,7 @@ class SqliteScreening:
         standing: RegistryStanding,
     ) -> None:
         schema.expect_few(db)
-        self._source = SnapshotSource(db, rule, now, standing.change, read_terms(db))
+        self._source = EventSource(db, rule, now, standing.change)
         self._shelf = shelf
         self._standing = standing
         self._contracts = read_contracts(db)
@@ -78,15 +77,13 @@ class SqliteScreening:
         self._standing = replace(self._standing, snapshot=self._snapshot.name)
         for contract in contracts:
             moved = self._source.changed_since(self._snapshot.change, contract)
-            rows = [*moved, *_rows_of(self._source, contract, self._snapshot.tables[contract].unsettled)]
+            rows = [*moved, *self._source.events_of(self._snapshot.tables[contract].unsettled, contract)]
             self._changed[contract] = self._source.fold(_distinct(rows))
 
     def _bits(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
         """The bits of each row that the needles stand for."""
-        now = self._source.now
         if self._snapshot is None:
-            table = self._source.fold(list(_rows_of(self._source, contract, _distinct_keys(needles))))
-            found = table.bits(table.subjects.find(needles.hi, needles.lo), now)
+            found = self._source.verdicts(needles, contract)
         else:
             found = self._snapshot.tables[contract].verdicts(needles)
             self._overrule(found, needles, self._changed[contract])
@@ -99,29 +96,6 @@ class SqliteScreening:
             rows = changed.subjects.find(needles.hi, needles.lo)
             hits = np.flatnonzero(rows >= 0)
             found[hits] = changed.bits(rows[hits], self._source.now)
-
-
-def _distinct_keys(needles: Needles) -> SortedSubjects:
-    if not len(needles):
-        return SortedSubjects.empty()
-    new = np.ones(len(needles), np.bool_)
-    new[1:] = (needles.hi[1:] != needles.hi[:-1]) | (needles.lo[1:] != needles.lo[:-1])
-    return SortedSubjects(needles.hi[new], needles.lo[new])
-
-
-def _rows_of(source: SnapshotSource, contract: int, keys: SortedSubjects) -> Iterator[NDArray[np.void]]:
-    """The events of some subjects, as known to the view."""
-    raw = subject_bytes(keys.hi, keys.lo).tobytes()
-    for start in range(0, len(keys), _KEYS_A_QUERY):
-        stop = min(start + _KEYS_A_QUERY, len(keys))
-        some = [raw[16 * row : 16 * row + 16] for row in range(start, stop)]
-        marks = ", ".join("?" * len(some))
-        cursor = source.db.execute(
-            f"SELECT {BULK_COLUMNS} FROM event"  # noqa: S608 - constants and question marks only
-            f" WHERE subject IN ({marks}) AND contract = ? AND change <= ?",
-            (*some, contract, source.change),
-        )
-        yield from bulk_rows(cursor)
 
 
 def _distinct(rows: list[NDArray[np.void]]) -> list[NDArray[np.void]]:
