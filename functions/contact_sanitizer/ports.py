@@ -90,6 +90,18 @@ class Registry(Protocol):
         ...
 
 
+class AskedRegistry(Registry, Protocol):
+    """A registry that is also asked about a few people at the moment when somebody uses their numbers."""
+
+    def ask(self, rule: Rule, now: int, candidates: Candidates) -> NDArray[np.uint8]:
+        """What speaks against some thousand people right now: `Drop` bits as `Screening.screen` gives them.
+
+        Promises: the answer of a view that is opened now, but nothing is built for it. Raises as a view does,
+        `RegistryError("register_stale")` included.
+        """
+        ...
+
+
 class ListSink(Protocol):
     """One list being made: its files, invisible until all of them are whole."""
 
@@ -233,7 +245,7 @@ class Forgetter(Protocol):
         ...
 
 
-class TenantRegistry(Registry, ReplyKeeper, Forgetter, Protocol):
+class TenantRegistry(AskedRegistry, ReplyKeeper, Forgetter, Protocol):
     """All that a tenant's registry does."""
 
 

@@ -41,6 +41,7 @@ from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.forgetting import Leave, person_keys
 from contact_sanitizer.screening.history import Events, history_of
 from contact_sanitizer.screening.recording import (
+    Candidates,
     Event,
     ImportMark,
     Outcome,
@@ -102,6 +103,10 @@ class DynamoRegistry:
         if change is not None:
             standing = replace(standing, change=min(change, standing.change))
         return DynamoScreening(self._table, self._pool, rule, now, standing, _contracts(head))
+
+    def ask(self, rule: Rule, now: int, candidates: Candidates) -> NDArray[np.uint8]:
+        """What speaks against a few people right now; see `ports.AskedRegistry.ask`."""
+        return self.screening(rule, now).screen(candidates)
 
     def record(self, events: Sequence[Event], mark: ImportMark | None = None) -> Recorded:
         """Records events and mark; see the class for what is all or nothing."""

@@ -19,7 +19,6 @@ from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.recording import Candidates, RegistryStanding
 from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.subjectruns import Needles, halves, subject_bytes
-from contact_sanitizer.screening.verdict import Drop
 
 _FIELDS = ("kind", "term", "effective_at", "expires_at", "recorded_at", "change")
 
@@ -63,18 +62,11 @@ class DynamoScreening:
 
     def screen(self, candidates: Candidates) -> NDArray[np.uint8]:
         """The `Drop` bits of each candidate: uint8 (n,)."""
-        bits = self._bits(candidates.needles, 0)
-        for contract in self._contracts:
-            needles = Needles.of(contract.keys(candidates.blocks))
-            bits |= self._bits(needles, contract.code) & np.uint8(Drop.SUPPRESSED)
-        return bits
+        return candidates.verdicts(self._contracts, self._look_up)
 
-    def _bits(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
-        """The bits of each row that the needles stand for."""
+    def _look_up(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
         folded = self._fold(distinct_keys(needles, contract))
-        bits = np.empty(len(needles), np.uint8)
-        bits[needles.order] = folded.bits(folded.subjects.find(needles.hi, needles.lo), self._now)
-        return bits
+        return folded.bits(folded.subjects.find(needles.hi, needles.lo), self._now)
 
     def _fold(self, keys: Sequence[PersonKey]) -> Resolutions:
         histories = self._table.histories(keys, self._pool)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from contact_sanitizer.job import Meter, no_meter
 from contact_sanitizer.listid import ListId
-from contact_sanitizer.ports import Announce, DeliveryShelf, Records, Registry
+from contact_sanitizer.ports import Announce, AskedRegistry, DeliveryShelf, Records
 from contact_sanitizer.protection.keyring import Keyring
 
 
@@ -16,7 +16,7 @@ class DeliveryDesk:
     """One tenant's things for one command or request. `clock`: milliseconds since 1970 UTC."""
 
     records: Records
-    registry: Registry
+    registry: AskedRegistry
     keyring: Keyring
     shelf: DeliveryShelf
     announce: Announce

@@ -186,8 +186,7 @@ class _Judge:
         by_rule: dict[bytes, NDArray[np.uint8]] = {}
         for use in uses:
             if use.rule.digest not in by_rule:
-                with self._desk.registry.screening(use.rule, self._now) as screening:
-                    by_rule[use.rule.digest] = screening.screen(candidates)
+                by_rule[use.rule.digest] = self._desk.registry.ask(use.rule, self._now, candidates)
         return np.stack([use.weigh(by_rule[use.rule.digest], self._now) for use in uses])
 
     def _was_delivered(

@@ -71,6 +71,14 @@ class EventSource:
         )
         return bulk_rows(self.db.execute(statement, (contract, self.change, change)))
 
+    def changes(self, after: int, most: int) -> list[tuple[int, int, bytes]]:
+        """Change number, contract and subject of the first events after a change number, ascending."""
+        statement = (
+            "SELECT change, contract, subject FROM event WHERE change > ? AND change <= ?"
+            " ORDER BY change LIMIT ?"
+        )
+        return self.db.execute(statement, (after, self.change, most)).fetchall()
+
     def anchor(self, change: int) -> str:
         """What tells this history up to `change` from another: after a restored backup it differs."""
         forgotten = self.db.execute("SELECT forgotten FROM epoch").fetchone()[0]

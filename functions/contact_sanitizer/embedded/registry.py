@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contact_sanitizer.embedded import registry_schema as schema
+from contact_sanitizer.embedded.eventsource import EventSource
+from contact_sanitizer.embedded.registry_asking import Answers
 from contact_sanitizer.embedded.registry_forgetting import forget, remembered
 from contact_sanitizer.embedded.registry_rows import (
     TermBook,
@@ -25,7 +27,7 @@ from contact_sanitizer.embedded.registry_rows import (
 )
 from contact_sanitizer.embedded.registry_view import SqliteScreening
 from contact_sanitizer.embedded.snapshots import SnapshotShelf
-from contact_sanitizer.embedded.sqlitefile import transaction
+from contact_sanitizer.embedded.sqlitefile import reading, transaction
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.acts import judge, salt_of
 from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
@@ -33,6 +35,7 @@ from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.forgetting import Leave, person_keys
 from contact_sanitizer.screening.history import history_of
 from contact_sanitizer.screening.recording import (
+    Candidates,
     Event,
     ImportMark,
     Outcome,
@@ -59,6 +62,7 @@ class SqliteRegistry:
     def __init__(self, db: sqlite3.Connection, shelf: SnapshotShelf) -> None:
         self._db = db
         self._shelf = shelf
+        self._answers = Answers(shelf)
         self._book = TermBook(db)
 
     @classmethod
@@ -87,21 +91,22 @@ class SqliteRegistry:
 
     def close(self) -> None:
         """Closes the file; every later call raises `RegistryError("registry_unavailable")`."""
+        self._answers.clear()
         self._db.close()
 
     def screening(self, rule: Rule, now: int, change: int | None = None) -> SqliteScreening:
         """A view for one job, pinned at a change number; see `ports.Registry.screening`."""
-        if not 0 <= now < FOREVER:
-            raise RegistryError("rule_refused", "A list is screened at a moment between 1970 and 2106.")
         with schema.faults():
-            standing = self._standing()
-            rule.require_fresh(standing.loaded_at, now)
-            if rule.recipient and not self._knows_scope(f"sender:{rule.recipient}"):
-                # so that deliveries to anybody share the snapshot of the list's own rule
-                rule = replace(rule, recipient=None)
-            if change is not None:
-                standing = replace(standing, change=min(change, standing.change))
-            return SqliteScreening(self._db, self._shelf, rule, now, standing)
+            source, standing = self._source(rule, now, change)
+            return SqliteScreening(source, self._shelf, standing)
+
+    def ask(self, rule: Rule, now: int, candidates: Candidates) -> NDArray[np.uint8]:
+        """What speaks against a few people right now; see `ports.AskedRegistry.ask`."""
+        with schema.faults():
+            schema.expect_few(self._db)
+            with reading(self._db):
+                source, _ = self._source(rule, now)
+                return self._answers.ask(source, candidates, self._contracts())
 
     def record(self, events: Sequence[Event], mark: ImportMark | None = None) -> Recorded:
         """Records events and mark, all or nothing; see `ports.Registry.record`."""
@@ -147,6 +152,7 @@ class SqliteRegistry:
             forget(self._db, self._book, person_keys(self._contracts(), subject, block), leave)
         # Terms that nobody else uses went with the events.
         self._book.forget()
+        self._answers.clear()
         self._shelf.clear()
         with schema.faults():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -221,6 +227,21 @@ class SqliteRegistry:
                 " loaded_at = max(loaded_at, excluded.loaded_at)",
                 (scope, mark.finished_at),
             )
+
+    def _source(
+        self, rule: Rule, now: int, change: int | None = None
+    ) -> tuple[EventSource, RegistryStanding]:
+        """What a view reads that is pinned at a change number, and what it rests on."""
+        if not 0 <= now < FOREVER:
+            raise RegistryError("rule_refused", "A list is screened at a moment between 1970 and 2106.")
+        standing = self._standing()
+        rule.require_fresh(standing.loaded_at, now)
+        if rule.recipient and not self._knows_scope(f"sender:{rule.recipient}"):
+            # so that deliveries to anybody share the snapshot of the list's own rule
+            rule = replace(rule, recipient=None)
+        if change is not None:
+            standing = replace(standing, change=min(change, standing.change))
+        return EventSource(self._db, rule, now, standing.change), standing
 
     def _contracts(self) -> list[HashContract]:
         return read_contracts(self._db)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -16,9 +15,7 @@ from contact_sanitizer.embedded.registry_rows import read_contracts
 from contact_sanitizer.embedded.snapshots import Snapshot, SnapshotShelf
 from contact_sanitizer.screening.bulkfold import Resolutions
 from contact_sanitizer.screening.recording import Candidates, RegistryStanding
-from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.subjectruns import Needles
-from contact_sanitizer.screening.verdict import Drop
 
 #: So many candidates a job are looked up in SQLite; from then on a snapshot pays.
 DIRECT_CANDIDATES: Final = 20_000
@@ -27,19 +24,12 @@ DIRECT_CANDIDATES: Final = 20_000
 class SqliteScreening:
     """Implements `ports.Screening`; see there for what it promises."""
 
-    def __init__(
-        self,
-        db: sqlite3.Connection,
-        shelf: SnapshotShelf,
-        rule: Rule,
-        now: int,
-        standing: RegistryStanding,
-    ) -> None:
-        schema.expect_few(db)
-        self._source = EventSource(db, rule, now, standing.change)
+    def __init__(self, source: EventSource, shelf: SnapshotShelf, standing: RegistryStanding) -> None:
+        schema.expect_few(source.db)
+        self._source = source
         self._shelf = shelf
         self._standing = standing
-        self._contracts = read_contracts(db)
+        self._contracts = read_contracts(source.db)
         self._looked_up = 0
         self._snapshot: Snapshot | None = None
         self._changed: dict[int, Resolutions] = {}
@@ -64,11 +54,7 @@ class SqliteScreening:
             self._looked_up += len(candidates)
             if self._snapshot is None and self._looked_up > DIRECT_CANDIDATES:
                 self._use_snapshot()
-            bits = self._bits(candidates.needles, 0)
-            for contract in self._contracts:
-                needles = Needles.of(contract.keys(candidates.blocks))
-                bits |= self._bits(needles, contract.code) & np.uint8(Drop.SUPPRESSED)
-        return bits
+            return candidates.verdicts(self._contracts, self._look_up)
 
     def _use_snapshot(self) -> None:
         schema.expect_many(self._source.db)
@@ -80,16 +66,12 @@ class SqliteScreening:
             rows = [*moved, *self._source.events_of(self._snapshot.tables[contract].unsettled, contract)]
             self._changed[contract] = self._source.fold(_distinct(rows))
 
-    def _bits(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
-        """The bits of each row that the needles stand for."""
+    def _look_up(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
         if self._snapshot is None:
-            found = self._source.verdicts(needles, contract)
-        else:
-            found = self._snapshot.tables[contract].verdicts(needles)
-            self._overrule(found, needles, self._changed[contract])
-        bits = np.empty_like(found)
-        bits[needles.order] = found
-        return bits
+            return self._source.verdicts(needles, contract)
+        found = self._snapshot.tables[contract].verdicts(needles)
+        self._overrule(found, needles, self._changed[contract])
+        return found
 
     def _overrule(self, found: NDArray[np.uint8], needles: Needles, changed: Resolutions) -> None:
         if len(changed):

@@ -37,6 +37,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def reading(db: sqlite3.Connection) -> Iterator[None]:
+    """A read transaction: all that is read in the block is of one moment, after what was committed before."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("COMMIT")
+
+
 def make_tables(
     db: sqlite3.Connection,
     statements: Sequence[str],

@@ -40,9 +40,9 @@ class MappedSubjects:
             raise ValueError("halves differ in length")
         if not hi.stat().st_size:
             return cls(SortedSubjects.empty(), (), ())
-        maps = tuple(_mapped(path) for path in (hi, lo))
+        maps = tuple(mapped(path) for path in (hi, lo))
         first, second = (np.frombuffer(mapped, "<u8") for mapped in maps)
-        found = None if places is None else Places(np.frombuffer(_mapped(places), "<u4"))
+        found = None if places is None else Places(np.frombuffer(mapped(places), "<u4"))
         if found is not None and not found.fit(first):
             raise ValueError("the places are those of other subjects")
         resident = resident_bytes // maps[0].size()
@@ -74,6 +74,7 @@ class MappedSubjects:
         return (slice(start, stop) for start, stop in pairwise(bounds) if start < stop)
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def mapped(path: Path) -> mmap.mmap:
+    """A file, mapped for reading; raises `OSError`, and `ValueError` for an empty one."""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent
+from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.subjectruns import Needles
 from contact_sanitizer.screening.suppression import SuppressionEntry, SuppressionEvent
+from contact_sanitizer.screening.verdict import Drop
 
 Event = ConsentEvent | SuppressionEvent
+#: Gives the `Drop` bits of needles, in their order, under a contract's code (0: keyed subjects).
+LookUp = Callable[[Needles, int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,11 +42,25 @@ class Candidates:
                 raise RegistryError("number_refused", "Candidates are 16 bytes a row, and as many blocks.")
         return cls(Needles.of(subjects), blocks)
 
+    def verdicts(self, contracts: Iterable[HashContract], look_up: LookUp) -> NDArray[np.uint8]:
+        """The `Drop` bits of each candidate, refusals on foreign hashed lists included: uint8 (n,)."""
+        bits = _by_row(look_up(self.needles, 0), self.needles)
+        for contract in contracts:
+            needles = Needles.of(contract.keys(self.blocks))
+            bits |= _by_row(look_up(needles, contract.code), needles) & np.uint8(Drop.SUPPRESSED)
+        return bits
+
     def __len__(self) -> int:
         return len(self.blocks)
 
     def __repr__(self) -> str:
         return f"Candidates({len(self)})"
+
+
+def _by_row(found: NDArray[np.uint8], needles: Needles) -> NDArray[np.uint8]:
+    bits = np.empty_like(found)
+    bits[needles.order] = found
+    return bits
 
 
 class Outcome(StrEnum):
