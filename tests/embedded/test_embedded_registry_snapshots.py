@@ -1,5 +1,8 @@
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +163,19 @@ def test_a_snapshot_of_another_registrys_history_is_not_used(tmp_path: Path) -> 
             registry.record([grant(person) for person in others])
             bits, _ = screen(registry)
             assert bits[:5].tolist() == [0 if name == "one" else 2] * 5
+
+
+def test_a_restored_backup_that_ends_with_the_same_import_is_another_history(
+    registry: SqliteRegistry, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "r.sqlite")) as file, closing(sqlite3.connect(":memory:")) as old:
+        file.backup(old)
+        registry.record([block(PEOPLE[0]), grant(PEOPLE[KNOWN])])
+        assert screen(registry)[0][:2].tolist() == [Drop.SUPPRESSED, 0]
+        old.backup(file)
+    with SqliteRegistry.open(tmp_path / "r.sqlite", tmp_path / "snapshots") as restored:
+        restored.record([block(PEOPLE[1]), replace(grant(PEOPLE[KNOWN]), recorded_at=101)])
+        assert screen(restored)[0][:2].tolist() == [0, Drop.SUPPRESSED]
 
 
 def test_a_draft_that_was_left_behind_is_never_read(registry: SqliteRegistry, tmp_path: Path) -> None:

@@ -80,9 +80,14 @@ class EventSource:
         return self.db.execute(statement, (after, self.change, most)).fetchall()
 
     def anchor(self, change: int) -> str:
-        """What tells this history up to `change` from another: after a restored backup it differs."""
+        """What tells this history up to `change` from another: after a restored backup it differs.
+
+        Also where the same file was imported again, to the same change number, but other events were lost:
+        events that are the same were recorded at another moment.
+        """
         forgotten = self.db.execute("SELECT forgotten FROM epoch").fetchone()[0]
-        last = self.db.execute("SELECT hex(subject), identity FROM event WHERE change = ?", (change,))
+        asked = "SELECT hex(subject), identity, recorded_at FROM event WHERE change = ?"
+        last = self.db.execute(asked, (change,))
         return hashlib.sha256(json.dumps([forgotten, change, last.fetchone()]).encode()).hexdigest()
 
 
