@@ -209,7 +209,9 @@ def _open(path: Path, source: EventSource, contracts: Sequence[int]) -> ReadySna
 
 def _header(path: Path, source: EventSource, contracts: Sequence[int]) -> dict[str, Any] | None:
     """The header of the snapshot at `path` where that can serve the source."""
-    header: dict[str, Any] = json.loads((path / HEADER).read_bytes())
+    header = json.loads((path / HEADER).read_bytes())
+    if not isinstance(header, dict):
+        return None
     body = {name: value for name, value in header.items() if name != "sha256"}
     if header["sha256"] != digest_of(body) or header["format"] != FORMAT:
         return None
