@@ -71,7 +71,10 @@ def block(subject: bytes = ANN, scope: str = "tenant", **more: object) -> Suppre
 def bits(registry: TenantRegistry, subject: bytes, rule: Rule = RULE, change: int | None = None) -> int:
     rows = [np.frombuffer(each, np.uint8).reshape(1, 16) for each in (subject, BLOCK)]
     with registry.screening(rule, NOW, change) as screening:
-        return int(screening.screen(Candidates.of(*rows))[0])
+        found = int(screening.screen(Candidates.of(*rows))[0])
+    if change is None:
+        assert registry.ask(rule, NOW, Candidates.of(*rows)).tolist() == [found]
+    return found
 
 
 def scopes(registry: TenantRegistry) -> list[str]:
