@@ -327,7 +327,7 @@ def test_no_fault_looks_like_an_answer(registry: SqliteRegistry, tmp_path: Path,
     if state == "ready":
         make_snapshot(registry)
         ask(registry)
-    refused = {
+    refused: dict[str, Callable[[], object]] = {
         "rule_refused": lambda: ask(registry, now=-1),
         "register_stale": lambda: ask(registry, replace(RULE, register_max_age_days={"global": 1})),
     }

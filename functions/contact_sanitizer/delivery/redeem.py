@@ -108,29 +108,31 @@ def _redeem(
     for number, audience in enumerate(sender.all_audiences):
         rows = np.flatnonzero(found.audiences == number)
         if len(rows):
-            may[rows] = judge.may_be_used(found.blocks[rows], audience)
+            may[rows] = judge.may_be_used(found.blocks[rows], found.subjects[rows], audience)
             if audience in judge.unused:
                 found.audiences[rows] = _NOBODY
     counts = _counts(tokens, found, may, desk)
     desk.announce(Action.TOKENS_REDEEMED, counts=counts, registry_change=judge.change, **about)
-    _keep(found.blocks[may], sender, counts, desk, judge)
-    digits = iter(digits_of(found.blocks[may]))
-    phones = [f"+{next(digits)}" if used else None for used in may.tolist()]
-    words = [
-        None if used else Unredeemed.REFUSED if audience >= 0 else Unredeemed.NOT_REDEEMABLE
-        for used, audience in zip(may.tolist(), found.audiences.tolist(), strict=True)
-    ]
-    return Redeemed(phones, words, judge.change)
+    _keep(found.subjects[may], sender, counts, desk, judge)
+    phones = np.full(len(tokens), None, np.object_)
+    phones[may] = [f"+{digits}" for digits in digits_of(found.blocks[may])]
+    words = _WORDS[np.where(may, 0, np.where(found.audiences >= 0, 1, 2))]
+    return Redeemed(phones.tolist(), words.tolist(), judge.change)
 
 
+_WORDS: Final = np.array([None, Unredeemed.REFUSED, Unredeemed.NOT_REDEEMABLE], np.object_)
 _NOBODY: Final = -1
 
 
 @dataclass(slots=True, repr=False)
 class _Found:
-    """Tokens opened: blocks (n, 16), which of the sender's audiences opened each (-1: none), why not."""
+    """Tokens opened: blocks and subjects (n, 16), which of the sender's audiences opened each, why not.
+
+    Where no audience did (-1), block and subject are nobody's.
+    """
 
     blocks: Blocks
+    subjects: Blocks
     audiences: NDArray[np.int64]
     refusals: NDArray[np.uint8]
 
@@ -145,7 +147,7 @@ def _open(tokens: Sequence[str], sender: Sender, desk: DeliveryDesk) -> _Found:
         rows = np.flatnonzero(opened.refusals == 0)
         blocks[rows], audiences[rows] = opened.blocks[rows], number
         refusals = np.where(audiences == _NOBODY, opened.refusals, 0).astype(np.uint8)
-    return _Found(blocks, audiences, refusals)
+    return _Found(blocks, subjects_of(blocks, desk.keyring), audiences, refusals)
 
 
 def _ascii_only(tokens: Sequence[str]) -> list[str]:
@@ -163,7 +165,7 @@ class _Judge:
         self._purpose = purpose
         self._now = now
 
-    def may_be_used(self, blocks: Blocks, audience: str) -> NDArray[np.bool_]:
+    def may_be_used(self, blocks: Blocks, subjects: Blocks, audience: str) -> NDArray[np.bool_]:
         """Whether each of these people may be contacted: bool (n,).
 
         Where uses disagree, only one counts whose delivery the person was on; a refusal under any is one.
@@ -172,7 +174,6 @@ class _Judge:
         if not uses:
             self.unused.add(audience)
             return np.zeros(len(blocks), np.bool_)
-        subjects = subjects_of(blocks, self._desk.keyring)
         bits = self._bits(uses, Candidates.of(subjects, blocks))
         allowed = bits == 0
         agreed: NDArray[np.bool_] = allowed.all(axis=0)
@@ -242,11 +243,11 @@ def _of_others(tokens: Sequence[str], desk: DeliveryDesk) -> int:
 
 
 def _keep(
-    blocks: Blocks, sender: Sender, counts: Mapping[str, int], desk: DeliveryDesk, judge: _Judge
+    subjects: Blocks, sender: Sender, counts: Mapping[str, int], desk: DeliveryDesk, judge: _Judge
 ) -> None:
     """Note whose numbers are handed out, before they are."""
-    if len(blocks):
-        people = np.unique(subjects_of(blocks, desk.keyring).view("V16").ravel())
+    if len(subjects):
+        people = np.unique(subjects.view("V16").ravel())
         document = {
             "sender": sender.name,
             "at": desk.clock(),
