@@ -7,7 +7,7 @@ not there yet. Then, in fresh processes held to one core: deliver the list, and 
 tokens. Seconds of a delivery are those from the open home to the visible file (registry, audit and fsyncs
 included, the interpreter's imports not); redeeming is told in milliseconds of CPU a call, and reads the
 registry's snapshot that the delivery left (without one, as for short lists only, a call costs about twice as
-much). Nobody is redeemed twice within a run, and its sender has no quotas.
+much). The sender has no quotas.
 """
 
 from __future__ import annotations
