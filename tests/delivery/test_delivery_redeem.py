@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contact_sanitizer.delivery.redeem import REDEMPTION, Redeemed
@@ -14,6 +15,7 @@ from contact_sanitizer.delivery.senders import Quotas
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, RegistryError
 from contact_sanitizer.protection.blocks import blocks_of
 from contact_sanitizer.protection.tokens import TokenMaker
+from contact_sanitizer.screening.recording import Candidates
 from contact_sanitizer.workspace import Workspace
 from counter import PHONES, YEAR, Counter, counter_at
 from desk import NOW, home_of, policy
@@ -53,6 +55,20 @@ def test_who_refuses_after_the_delivery_is_refused_at_once(counter: Counter, tok
     counter.sender(until=NOW // 1000 + 9 * YEAR)
     counter.pass_time(2 * YEAR)
     assert set(words(counter.redeem(tokens))) == {"refused"}
+
+
+def test_a_snapshot_of_the_registry_changes_no_answer(counter: Counter, tokens: list[str]) -> None:
+    (use,) = counter.place.catalogue.uses("sender:gate", "marketing")
+    many = np.zeros((25_000, 16), np.uint8)
+    with counter.place.registry.screening(use.rule, NOW // 1000) as view:
+        view.screen(Candidates.of(many, many))
+        assert view.standing.snapshot
+    assert counter.redeem(tokens).phones == NUMBERS
+    counter.block(PHONES[1])
+    counter.withdraw(PHONES[2])
+    redeemed = counter.redeem(tokens)
+    assert redeemed.phones == [None if row in {1, 2} else NUMBERS[row] for row in range(10)]
+    assert words(redeemed)[:4] == [None, "refused", "refused", None]
 
 
 def test_what_is_no_token_of_the_sender_is_told_apart_in_the_audit_alone(counter: Counter) -> None:
