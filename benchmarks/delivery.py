@@ -6,8 +6,8 @@ Makes a home whose registry holds `--registry` people and sanitizes a list of `-
 not there yet. Then, in fresh processes held to one core: deliver the list, and redeem 100 times 1,000 of its
 tokens. Seconds of a delivery are those from the open home to the visible file (registry, audit and fsyncs
 included, the interpreter's imports not); redeeming is told in milliseconds of CPU a call, and reads the
-registry's snapshot that the delivery left (without one, as for short lists only, a call costs about twice as
-much). The sender has no quotas.
+registry's snapshot that the delivery left (without one, as for short lists only, a call costs about three
+times as much). The sender's quotas are counted, and too large to be reached.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from typing import Any, Final
 from bench import BUILD, Case, machine, prepare, run
 from contact_sanitizer.delivery.deliver import DeliveryRequest, deliver
 from contact_sanitizer.delivery.redeem import MOST_TOKENS, redeem
-from contact_sanitizer.delivery.senders import Right, Sender
+from contact_sanitizer.delivery.senders import Quotas, Right, Sender
 from contact_sanitizer.policy import load_policy
 from contact_sanitizer.workspace import Workspace
 from memory import peak_mib
 
 CALLS: Final = 100
 FOREVER: Final = 4_000_000_000
+PLENTY: Final = 1_000_000_000
 GOAL_SECONDS: Final = 1.5
 GOAL_MILLISECONDS: Final = 10
 
@@ -53,7 +54,8 @@ def once(home: Path, list_id: str, number: int) -> dict[str, Any]:
     name, out = f"bench{number}", BUILD / "delivered.csv"
     out.unlink(missing_ok=True)
     with Workspace.open(home) as workspace:
-        sender = Sender(name, "bench", FOREVER, ("marketing",), (Right.TOKENS,))
+        quotas = Quotas(PLENTY, PLENTY, PLENTY)
+        sender = Sender(name, "bench", FOREVER, ("marketing",), (Right.TOKENS,), quotas=quotas)
         workspace.senders.register(sender, again=True)
         desk = workspace.delivery_desk(str(out), meter)
         started, cpu = time.perf_counter(), time.process_time()
@@ -102,9 +104,12 @@ def main() -> None:
     case = Case(f"delivery-{options.rows}", "CN", options.rows)
     prepare([case], options.registry)
     list_id = sanitized(case)
-    runs = [run("delivery.py", "--once", case.home, list_id, number).report for number in range(options.runs)]
+    first, *runs = [
+        run("delivery.py", "--once", case.home, list_id, number).report for number in range(options.runs + 1)
+    ]
     best = min(runs, key=lambda report: report["cpu"])
     print(f"{machine()}\nregistry of {options.registry:,} people, {options.runs} runs")
+    print(f"before them one of {first['seconds']:.2f} s, which builds a snapshot where none stands")
     for word, unit, goal in (
         ("seconds", "s", GOAL_SECONDS * best["rows"] / 1e6),
         ("cpu", "s of CPU", GOAL_SECONDS * best["rows"] / 1e6),
