@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 if TYPE_CHECKING:
     # Functions that only hand out forms and states start without numpy and cryptography.
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from contact_sanitizer.audit.beside import Kept
     from contact_sanitizer.audit.events import Action
     from contact_sanitizer.audit.events import Event as AuditEvent
-    from contact_sanitizer.audit.succession import Tell
     from contact_sanitizer.intake.raw import Source
     from contact_sanitizer.listid import ListId
     from contact_sanitizer.outputs.digesting import DigestingFile
@@ -257,6 +256,10 @@ class AuditWriter(Protocol):
         ...
 
 
+TellKeys: TypeAlias = Callable[[Mapping[str, str]], object]
+"""Writes the event that announces a log's new key, with the digests of both."""
+
+
 class AuditLog(AuditWriter, Protocol):
     """The whole log: written, sealed and read."""
 
@@ -273,7 +276,7 @@ class AuditLog(AuditWriter, Protocol):
         """The verifier keys of the log's checkpoints (C2SP signed-note), one a line."""
         ...
 
-    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: Tell, to: str = "") -> str:
+    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: TellKeys, to: str = "") -> str:
         """Announce (by `tell`) that another key signs from now on, `to` or a new one; its verifier key."""
         ...
 

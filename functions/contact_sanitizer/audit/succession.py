@@ -32,9 +32,6 @@ PUBLIC_KEY: Final = "public-key"
 _REKEYED: Final = b'"api":{"operation":"audit.rekeyed"}'
 _DIGESTS = re.compile(rb'"digests":(\{[^{}]*\})')
 
-Tell = Callable[[Mapping[str, str]], object]
-"""Writes the event that announces a new key, with these digests."""
-
 
 def key_digests(former: Verifier, following: Verifier) -> dict[str, str]:
     """What the event says of the keys: SHA-256 of each verifier key as text."""

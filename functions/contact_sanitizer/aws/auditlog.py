@@ -15,14 +15,13 @@ from contact_sanitizer.audit.tiles import CHECKPOINT
 from contact_sanitizer.aws.faults import Fault, told
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.listid import ListId, moment_of
-from contact_sanitizer.ports import Objects
+from contact_sanitizer.ports import Objects, TellKeys
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
     from contact_sanitizer.audit.notes import Verifier
     from contact_sanitizer.audit.plans import Plan
-    from contact_sanitizer.audit.succession import Tell
 
 #: How far back a seal looks for segments of writers that were slow or whose clock was.
 LATE: Final = 6 * 3_600_000
@@ -143,7 +142,7 @@ class StackLog:
                 following = heir
         return self.signer(), following
 
-    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: Tell, to: str = "") -> str:  # noqa: ARG002 - KMS makes keys
+    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: TellKeys, to: str = "") -> str:  # noqa: ARG002 - KMS makes keys
         """Announce that the key `to` (an ARN of KMS) follows; returns its verifier key.
 
         The seal function hands the log over to it once the stack names it as the next one.

@@ -21,7 +21,7 @@ from contact_sanitizer.listid import sortable_id
 
 if TYPE_CHECKING:
     from contact_sanitizer.audit.seal import Sealer
-    from contact_sanitizer.audit.succession import Tell
+    from contact_sanitizer.ports import TellKeys
 
 _LOCK = "audit.lock"
 _SEED_BYTES = 32
@@ -74,7 +74,7 @@ class HomeLog:
             )
             raise AuditError("audit_unsealed", message) from None
 
-    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: Tell, to: str = "") -> str:
+    def rotate_key(self, now: int, randomness: Callable[[int], bytes], tell: TellKeys, to: str = "") -> str:
         """Hand the log over to a new key, and let go of the old one; returns the new verifier key.
 
         `tell` writes the event that announces it. Whatever cuts it off, the same call again goes on, and
