@@ -71,9 +71,13 @@ class CleanList:
         """The same rows as cells."""
         if isinstance(part, CleanRows):
             return part
+        if not len(part):
+            # Arrow does not read a text of nothing.
+            nothing = pa.array([], pa.string())
+            return CleanRows(nothing, [nothing] * len(self.columns))
+        names = [LEAD, *self.columns]
         with _as_damage():
-            read = _csv_cells if self.format == "csv" else _json_cells
-            return read(part.text, [LEAD, *self.columns])
+            return _csv_cells(part.text, names) if self.format == "csv" else _json_cells(part.text, names)
 
     def parts(self) -> Iterator[CleanRows | CleanLines]:
         """As `rows`, and as the lines of the file where each record is one."""
