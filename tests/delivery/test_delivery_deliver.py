@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyrage
 import pytest
+from blake3 import blake3
 
 from contact_sanitizer.delivery.deliver import FORMATS
 from contact_sanitizer.delivery.deliveries import Deliveries
@@ -334,6 +335,30 @@ def test_a_list_that_is_not_what_was_published_is_not_delivered(damage: str, cou
     DAMAGES[damage](counter.folder / "home" / "lists" / made / "clean.csv")
     error = refused("list_damaged", lambda: counter.deliver(made))
     assert "g,k" not in str(error)
+    assert counter.last_event["operation"] == "delivery.failed"
+    assert files_in(counter) == []
+
+
+def forged(clean: Path) -> None:
+    """A kept cell is another, and the manifest says so too."""
+    content = clean.read_bytes()
+    clean.write_bytes(content.replace(b",g,", b",k,"))
+    manifest = clean.with_name("manifest.json")
+    text = manifest.read_text()
+    for before, after in (
+        (hashlib.sha256(content).hexdigest(), hashlib.sha256(clean.read_bytes()).hexdigest()),
+        (blake3(content).hexdigest(), blake3(clean.read_bytes()).hexdigest()),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    manifest.write_text(text)
+
+
+def test_a_list_that_was_altered_together_with_its_manifest_is_not_delivered(counter: Counter) -> None:
+    counter.sender()
+    made = counter.made()
+    forged(counter.folder / "home" / "lists" / made / "clean.csv")
+    refused("list_damaged", lambda: counter.deliver(made))
     assert counter.last_event["operation"] == "delivery.failed"
     assert files_in(counter) == []
 

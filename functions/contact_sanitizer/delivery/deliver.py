@@ -140,7 +140,7 @@ def _order(
 
 def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
     """From the registry's view to the visible file; each step may be repeated after a crash."""
-    manifest = order.shelf.manifest(ListId(order.entry.list_id))
+    manifest = _manifest(order, desk)
     with desk.registry.screening(order.use.rule, order.now // 1000) as screening:
         draft, content = _render(order, desk, sink, screening)
     sink.check()
@@ -163,6 +163,19 @@ def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
         delivery_id, lambda known: replace(known, state="delivered", sha256=draft.sha256, bytes=draft.bytes)
     )
     return Delivered(made, place, again)
+
+
+def _manifest(order: _Order, desk: DeliveryDesk) -> bytes | None:
+    """The list's manifest, by which its file is read; `OutputError` (`list_damaged`) for another than was made.
+
+    Whoever can write where the list is could alter both alike; the catalogue keeps what was made.
+    """
+    list_id = ListId(order.entry.list_id)
+    present = order.shelf.manifest(list_id)
+    entry = Catalogue(desk.records).get(list_id)
+    if present and entry and entry.manifest and entry.manifest.encode() != present:
+        raise OutputError("list_damaged", "the list is not what was made, or is being erased from")
+    return present
 
 
 def _require_present(order: _Order, manifest: bytes | None) -> None:
