@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -457,8 +457,11 @@ class World(Protocol):
         """Where deliveries go: to `out`, or to the world's own place."""
         ...
 
-    def kept_lists(self) -> Iterator[Kept]:
-        """The lists of all tenants in the world's own place, to be compared with the log."""
+    def kept_lists(self, elsewhere: Iterable[tuple[str, str]]) -> Iterator[Kept]:
+        """The lists of all tenants in the world's own place, to be compared with the log.
+
+        And those of `elsewhere`, (place, list id), that are there: places that somebody chose.
+        """
         ...
 
     def kept_deliveries(self) -> Iterator[Kept]:

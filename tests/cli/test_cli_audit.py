@@ -93,6 +93,21 @@ def test_tampering_is_named_and_ends_with_status_1(sound: Path, home: Path) -> N
     assert json.loads(verify(sound, home / "audit", "--json").out)["error"]["code"] == "event_altered"
 
 
+def test_lists_that_were_made_elsewhere_are_compared_where_they_are(home: Path, tmp_path: Path) -> None:
+    upload, out = write_csv(tmp_path / "list.csv", [["phone"], [PHONE]]), tmp_path / "out"
+    assert command("run", upload, "--out", out, home=home).status == 0
+    compared = {"compared": 2, "elsewhere": 0}
+    assert command("audit", "verify", "--json", home=home).document["lists"] == compared
+    (clean,) = out.glob("*/clean.csv")
+    clean.write_bytes(clean.read_bytes() + b"x")
+    assert command("audit", "verify", home=home).code == "list_altered"
+    clean.parent.rename(tmp_path / "away")
+    assert command("audit", "verify", "--json", home=home).document["lists"] == {
+        "compared": 1,
+        "elsewhere": 1,
+    }
+
+
 def test_the_homes_own_log_is_verified_with_its_lists_and_that_is_an_event(home: Path) -> None:
     said = command("audit", "verify", "--json", home=home)
     assert said.document["lists"] == {"compared": 1, "elsewhere": 0}

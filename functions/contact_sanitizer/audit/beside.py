@@ -35,9 +35,13 @@ class Kept:
 
 def lists_in(folder: Path) -> Iterator[Kept]:
     """The lists in a folder, by id; folders of tenants one level down are looked into."""
-    for place in _things(folder):
-        files = {file.name.partition(".")[0]: file for file in _visible(place)}
-        yield Kept(place.name, {word: partial(_open, file) for word, file in sorted(files.items())})
+    return map(list_at, _things(folder))
+
+
+def list_at(place: Path) -> Kept:
+    """The list in a folder that is named by its id."""
+    files = {file.name.partition(".")[0]: file for file in _visible(place)}
+    return Kept(place.name, {word: partial(_open, file) for word, file in sorted(files.items())})
 
 
 def deliveries_in(folder: Path) -> Iterator[Kept]:

@@ -21,7 +21,7 @@ from contact_sanitizer.policyshelf import PolicyShelf
 from contact_sanitizer.uploading import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from contact_sanitizer.audit.beside import Kept
     from contact_sanitizer.aws.deadletters import SqsDeadLetters
@@ -97,8 +97,8 @@ class StackWorld:
         store = self.clients.s3, self.settings.clean, self.delivery_prefix, self.settings.data_key
         return S3Deliveries(*store, Path(out).absolute() if out else None)
 
-    def kept_lists(self) -> Iterator[Kept]:
-        """All tenants' lists."""
+    def kept_lists(self, elsewhere: Iterable[tuple[str, str]]) -> Iterator[Kept]:  # noqa: ARG002 - nobody chooses
+        """All tenants' lists: they stand in one bucket."""
         from contact_sanitizer.aws.kept import S3Kept  # noqa: PLC0415 - the command line's
 
         return S3Kept(self.clients.s3, self.settings.clean).lists()

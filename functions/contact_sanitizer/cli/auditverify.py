@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,13 +146,19 @@ def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
     lists = lists_in(wishes.lists) if wishes.lists else None
     deliveries = deliveries_in(wishes.deliveries) if wishes.deliveries else None
     if workspace:
-        lists = workspace.world.kept_lists() if lists is None else lists
+        lists = workspace.world.kept_lists(_places(workspace)) if lists is None else lists
         deliveries = workspace.world.kept_deliveries() if deliveries is None else deliveries
     return _Beside(
         None if lists is None else list(lists),
         None if deliveries is None else list(deliveries),
         _recorded(workspace) if workspace else [],
     )
+
+
+def _places(workspace: Workspace) -> Iterator[tuple[str, str]]:
+    """Where the tenant's lists were made: wherever `--out` said."""
+    made = (entry for entry in workspace.catalogue.entries() if entry.state == "made")
+    return ((entry.place, entry.list_id) for entry in made)
 
 
 def _recorded(workspace: Workspace) -> list[Recorded]:

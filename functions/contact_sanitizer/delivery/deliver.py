@@ -166,7 +166,7 @@ def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
 
 
 def _manifest(order: _Order, desk: DeliveryDesk) -> bytes | None:
-    """The list's manifest, by which its file is read; `OutputError` (`list_damaged`) for another than was made.
+    """The manifest, by which the list is read; `OutputError` (`list_damaged`) for another than was made.
 
     Whoever can write where the list is could alter both alike; the catalogue keeps what was made.
     """

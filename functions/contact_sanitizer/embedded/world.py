@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from contact_sanitizer.audit.beside import Kept, deliveries_in, lists_in
+from contact_sanitizer.audit.beside import Kept, deliveries_in, list_at, lists_in
 from contact_sanitizer.embedded.auditlog import HomeLog, make_log
 from contact_sanitizer.embedded.deliveryfolder import DeliveryFolder
 from contact_sanitizer.embedded.home import Home, TenantFolder, make_tenant, open_home
@@ -69,9 +69,16 @@ class HomeWorld:
         """Deliveries to the file `out`; without one only what was delivered before can be looked at."""
         return DeliveryFolder(self.places.deliveries, Path(out).absolute() if out else None)
 
-    def kept_lists(self) -> Iterator[Kept]:
-        """The lists in the home's own folder, of all tenants."""
-        return lists_in(self.home.lists)
+    def kept_lists(self, elsewhere: Iterable[tuple[str, str]]) -> Iterator[Kept]:
+        """The lists in the home's own folder, of all tenants, and those of `elsewhere` that are there."""
+        known = set[str]()
+        for kept in lists_in(self.home.lists):
+            known.add(kept.name)
+            yield kept
+        for place, list_id in elsewhere:
+            folder = Path(place) / list_id
+            if list_id not in known and folder.is_dir():
+                yield list_at(folder)
 
     def kept_deliveries(self) -> Iterator[Kept]:
         """The notes of deliveries, of all tenants: no delivered file is kept at home."""
