@@ -92,7 +92,7 @@ class Counter:
     def withdraw(self, phone: str) -> None:
         """Somebody takes consent back."""
         desk = self.place.desk("CN")
-        desk.withdraw(desk.person(phone), ConsentTerms(effective_at=desk.now))
+        desk.withdraw(desk.person(phone), ConsentTerms())
 
     def pass_time(self, seconds: float) -> int:
         """Move the clock; returns what it shows (milliseconds)."""

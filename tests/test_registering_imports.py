@@ -1,6 +1,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,24 @@ def test_a_withdrawal_dated_by_day_outweighs_a_grant_of_that_day(importer: Impor
     subjects = np.frombuffer(subject_of("8613812345678"), np.uint8).reshape(1, 16)
     with importer.registry.screening(rule, NOW) as screening:
         assert screening.screen(Candidates.of(subjects, subjects)).tolist() == [4]
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_withdrawal_of_today_or_to_come_counts_at_once(importer: Importer, days: int) -> None:
+    today = datetime.fromtimestamp(NOW, UTC).date()
+    text = (
+        "phone,status,effective_at\n"
+        f"13812345678,granted,{today}T00:00:01Z\n"
+        f"13812345678,withdrawn,{today + timedelta(days)}\n"
+    )
+    importer.consents(text)
+    rule = Rule("marketing", "sms")
+    subjects = np.frombuffer(subject_of("8613812345678"), np.uint8).reshape(1, 16)
+    for now in (NOW, NOW + DAY):
+        with importer.registry.screening(rule, now) as screening:
+            assert screening.screen(Candidates.of(subjects, subjects)).tolist() == [4]
+    importer.consents(text, now=NOW + 2 * DAY)
+    assert importer.words() == ["already_there"] * 2
 
 
 def test_consents_may_name_subjects_instead_of_phones(importer: Importer) -> None:

@@ -160,6 +160,19 @@ def test_nobody_passes_an_empty_registry(registry: Registry) -> None:
     assert verdicts(registry, ANN, BOB) == [Drop.CONSENT_MISSING] * 2
 
 
+def test_a_withdrawal_that_is_known_counts_whatever_moment_it_states(registry: Registry) -> None:
+    recorded = NOW - 50
+    refusals = [
+        withdrawal(ANN, None, recorded_at=NOW + 30),
+        withdrawal(BOB, NOW + 30, recorded_at=recorded),
+    ]
+    registry.record([grant(ANN), grant(BOB), *refusals])
+    assert verdicts(registry, ANN, BOB) == [Drop.CONSENT_WITHDRAWN] * 2
+    registry.record([grant(BOB, recorded + 1, recorded_at=recorded + 1)])
+    assert verdicts(registry, BOB) == [0]
+    assert verdicts(registry, BOB, now=NOW + 30) == [Drop.CONSENT_WITHDRAWN]
+
+
 def test_an_empty_batch_has_no_verdicts(registry: Registry) -> None:
     assert verdicts(registry) == []
 

@@ -57,6 +57,16 @@ def test_who_refuses_after_the_delivery_is_refused_at_once(counter: Counter, tok
     assert set(words(counter.redeem(tokens))) == {"refused"}
 
 
+def test_a_withdrawal_by_a_clock_that_is_ahead_counts_at_once(counter: Counter, tokens: list[str]) -> None:
+    counter.pass_time(30)
+    counter.withdraw(PHONES[2])
+    desk = counter.place.desk("CN")
+    desk.reply(desk.person(PHONES[3]), "TD", "gate", counter.place.registry)
+    counter.pass_time(-30)
+    assert words(counter.redeem(tokens[:4])) == [None, None, "refused", "refused"]
+    assert counter.deliver(counter.made(agreed=False))[0].delivery.rows == 8
+
+
 def test_a_snapshot_of_the_registry_changes_no_answer(counter: Counter, tokens: list[str]) -> None:
     (use,) = counter.place.catalogue.uses("sender:gate", "marketing")
     many = np.zeros((25_000, 16), np.uint8)

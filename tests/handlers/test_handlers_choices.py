@@ -48,6 +48,7 @@ def test_each_choice_has_its_own_result_and_they_are_announced_by_number(desk: F
     (event,) = history(desk, "13812345678").consents
     assert event.status is ConsentStatus.GRANTED
     assert event.recorded_by == "role/123456-789012/marketing-upload"
+    assert [event.effective_at for event in history(desk, "13912345678").consents] == [None]
 
 
 def test_the_same_choices_again_change_nothing(desk: FunctionDesk) -> None:

@@ -127,8 +127,26 @@ def test_an_expired_later_grant_does_not_revive_an_earlier_one() -> None:
 
 def test_what_takes_effect_later_does_not_count_yet() -> None:
     assert standing(granted(2000)) is Standing.MISSING
-    assert standing(granted(100), withdrawn(1001)) is Standing.GRANTED
-    assert standing(granted(100), withdrawn(1001), now=1001) is Standing.WITHDRAWN
+    assert standing(granted(2000), now=2000) is Standing.GRANTED
+
+
+def test_a_withdrawal_from_a_moment_to_come_counts_from_its_recording() -> None:
+    refusal = withdrawn(2000, recorded_at=900)
+    assert standing(granted(100), refusal) is Standing.WITHDRAWN
+    assert standing(granted(900), refusal) is Standing.WITHDRAWN
+    assert standing(granted(100), refusal, now=899, as_of=899) is Standing.GRANTED
+    assert standing(granted(100), refusal, now=900, as_of=900) is Standing.WITHDRAWN
+
+
+def test_a_grant_after_such_a_withdrawal_holds_until_the_moment_that_it_states() -> None:
+    events = [withdrawn(2000, recorded_at=900), granted(950)]
+    assert standing(*events) is Standing.GRANTED
+    assert standing(*events, now=1999) is Standing.GRANTED
+    assert standing(*events, now=2000) is Standing.WITHDRAWN
+
+
+def test_an_undated_withdrawal_counts_also_where_its_clock_was_ahead() -> None:
+    assert standing(granted(100), withdrawn(None, recorded_at=1030)) is Standing.WITHDRAWN
 
 
 def test_as_of_asks_what_was_known_at_a_moment() -> None:

@@ -66,7 +66,7 @@ def _terms(*, required: bool) -> Callable[[Decorated], Decorated]:
         click.option("--purpose", **unsaid, help="e.g. marketing."),
         click.option("--channel", **unsaid, help="e.g. sms, call."),
         click.option("--sender", default="", help="For whom; left out: all senders."),
-        click.option("--effective-at", type=MOMENT, help="When it was said. [default: now]"),
+        click.option("--effective-at", type=MOMENT, help="When it was said. [default: just now]"),
         click.option("--expires-at", type=MOMENT, help="When it ends."),
         click.option("--source", default="", help="How it was given, e.g. web-form, hotline."),
         click.option("--reference", default="", help="Where the evidence is, e.g. a form's id."),
@@ -91,7 +91,7 @@ def record(context: click.Context, /, phone: str, region: str, by: str | None, *
     """Record that the owner of PHONE agreed. Use - to read the phone from standard input."""
     with open_workspace(context) as workspace:
         desk = open_desk(workspace, region, by)
-        outcome = desk.grant(desk.person(phone_of(phone)), _at(desk.now, terms))
+        outcome = desk.grant(desk.person(phone_of(phone)), ConsentTerms(**terms))
     _say(context, outcome)
 
 
@@ -109,7 +109,7 @@ def withdraw(context: click.Context, /, phone: str, region: str, by: str | None,
     """
     with open_workspace(context) as workspace:
         desk = open_desk(workspace, region, by)
-        outcome = desk.withdraw(desk.person(phone_of(phone)), _at(desk.now, terms))
+        outcome = desk.withdraw(desk.person(phone_of(phone)), ConsentTerms(**terms))
     _say(context, outcome)
 
 
@@ -125,11 +125,6 @@ def show(context: click.Context, phone: str, as_of: int | None, region: str) -> 
         history = desk.show(desk.person(phone_of(phone)), as_of)
     events = [_document(event) for event in history.consents]
     emit(context, {"consents": events}, lambda: _print(events))
-
-
-def _at(now: int, terms: dict[str, Any]) -> ConsentTerms:
-    effective = terms.pop("effective_at")
-    return ConsentTerms(effective_at=now if effective is None else effective, **terms)
 
 
 def _say(context: click.Context, outcome: Outcome) -> None:
@@ -161,6 +156,7 @@ def _print(events: list[dict[str, object]]) -> None:
         click.echo("Nothing is recorded.")
     for event in events:
         scope = "/".join(str(event[name]) or "any" for name in ("purpose", "channel", "sender"))
-        click.echo(
-            f"{event['effective_at'] or 'undated':24}  {event['status']:9}  {scope}  {event['source']}"
-        )
+        # An undated withdrawal counts from its recording.
+        unsaid = event["recorded_at"] if event["status"] == "withdrawn" else "undated"
+        since = event["effective_at"] or unsaid
+        click.echo(f"{since:24}  {event['status']:9}  {scope}  {event['source']}")

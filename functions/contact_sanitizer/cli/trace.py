@@ -131,7 +131,9 @@ def _consent(event: dict[str, Any]) -> str:
 
 
 def _dated(event: dict[str, Any]) -> str:
-    since = f" as of {event['effective_at']}" if event["effective_at"] else ", undated"
+    # An undated withdrawal counts from its recording.
+    moment = event["effective_at"] or (event["recorded_at"] if event["status"] == "withdrawn" else None)
+    since = f" as of {moment}" if moment else ", undated"
     return since + (f" until {event['expires_at']}" if event["expires_at"] else "")
 
 

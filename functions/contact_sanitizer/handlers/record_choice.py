@@ -43,7 +43,10 @@ class Status(StrEnum):
 
 
 class ChoiceItem(Body):
-    """One person's consent or withdrawal; `effective_at` left out: now. A grant needs purpose and channel."""
+    """One person's consent or withdrawal; without `effective_at`: now, and a withdrawal is in force at once.
+
+    A grant needs purpose and channel.
+    """
 
     phone: Phone
     status: Status
@@ -100,7 +103,7 @@ def post_consents(choices: Annotated[Choices, InBody()]) -> ChoiceResults:
     call = enter(router, _RECORDERS, "recordConsents")
     with span(Span.RECORD), call.workspace() as workspace:
         desk = workspace.desk(choices.region)
-        outcomes = record_choices(desk, [_choice(item, desk.now) for item in choices.items])
+        outcomes = record_choices(desk, [_choice(item) for item in choices.items])
     refused = sum(outcome.startswith("refused:") for outcome in outcomes)
     count(Counted.CHOICES_RECORDED, len(outcomes) - refused)
     count(Counted.CHOICES_REFUSED, refused)
@@ -121,14 +124,13 @@ def post_optouts(reply: Annotated[Reply, InBody()]) -> ReplyRead:
     return ReplyRead(result=reading.kind.value, recorded=reading.refuses)
 
 
-def _choice(item: ChoiceItem, now: int) -> Choice:
-    effective, expires = _seconds(item.effective_at), _seconds(item.expires_at)
+def _choice(item: ChoiceItem) -> Choice:
     terms = ConsentTerms(
         item.purpose,
         item.channel,
         item.sender,
-        now if effective is None else effective,
-        expires,
+        _seconds(item.effective_at),
+        _seconds(item.expires_at),
         item.source,
         item.reference,
         item.wording,

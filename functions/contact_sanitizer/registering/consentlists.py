@@ -161,8 +161,7 @@ def _refused_at(row: _Row) -> int | None:
         return None
     if moment is None:
         return None
-    end = moment + DAY - 1
-    return end if moment % DAY == 0 and end <= row.tools.now else moment
+    return moment if moment % DAY else moment + DAY - 1
 
 
 def _statuses(batch: CellBatch, now: int) -> list[ConsentStatus | str]:

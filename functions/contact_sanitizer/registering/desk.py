@@ -49,7 +49,11 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class ConsentTerms:
-    """What a consent is for and how it was given; empty words leave a thing unsaid. Times in Unix seconds."""
+    """What a consent is for and how it was given; empty words leave a thing unsaid. Times in Unix seconds.
+
+    Without `effective_at` a grant is of now, and a withdrawal is undated: in force as soon as it is known,
+    also for whoever's clock is behind ours.
+    """
 
     purpose: str = ""
     channel: str = ""
@@ -177,7 +181,7 @@ class Desk:
         reasons = [SuppressionReason.OPTED_OUT]
         if reading.kind is ReplyKind.COMPLAINT:
             reasons.append(SuppressionReason.COMPLAINT)
-        terms = ConsentTerms(sender=sender, effective_at=self.now, source="reply")
+        terms = ConsentTerms(sender=sender, source="reply")
         self.registry.record(
             [
                 *(self._suppression(SuppressionAct.ADDED, person, scope, r, source="reply") for r in reasons),
@@ -193,6 +197,7 @@ class Desk:
 
     def consent_event(self, status: ConsentStatus, person: Person, terms: ConsentTerms) -> ConsentEvent:
         """What is recorded of a consent or a withdrawal; `RegistryError` where the terms say too little."""
+        unsaid = self.now if status is ConsentStatus.GRANTED else None
         return ConsentEvent(
             person.subject,
             status,
@@ -200,7 +205,7 @@ class Desk:
             terms.purpose,
             terms.channel,
             terms.sender,
-            terms.effective_at,
+            unsaid if terms.effective_at is None else terms.effective_at,
             terms.expires_at,
             terms.source,
             terms.reference,

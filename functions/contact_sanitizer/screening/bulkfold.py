@@ -146,8 +146,8 @@ def fold_columns(columns: EventColumns, terms: Mapping[int, Terms], rule: Rule, 
         return _nothing()
     _require_known(columns, terms)
     relevance = _relevance(terms, rule)
-    in_force = columns.effective_at <= now
-    valid_until, otherwise, mixed = _fold_consents(columns, starts, relevance, in_force, rule)
+    to_come = columns.effective_at > now
+    valid_until, otherwise, mixed = _fold_consents(columns, starts, relevance, to_come, rule)
     added = (columns.kind == SuppressionAct.ADDED) & relevance.scopes[columns.terms]
     until = np.where(columns.expires_at == NO_MOMENT, FOREVER, np.minimum(columns.expires_at, FOREVER))
     blocked_until = np.maximum.reduceat(np.where(added, until, 0), starts)
@@ -157,7 +157,7 @@ def fold_columns(columns: EventColumns, terms: Mapping[int, Terms], rule: Rule, 
         valid_until.astype(np.uint32),
         otherwise,
         blocked_until.astype(np.uint32),
-        np.logical_or.reduceat(~in_force, starts),
+        np.logical_or.reduceat(to_come, starts),
     )
     _fold_one_by_one(resolutions, np.flatnonzero(mixed | removals), columns, starts, _Rest(terms, rule, now))
     return resolutions
@@ -205,14 +205,14 @@ def _fold_consents(
     columns: EventColumns,
     starts: NDArray[np.int64],
     relevance: _Relevance,
-    in_force: NDArray[np.bool_],
+    to_come: NDArray[np.bool_],
     rule: Rule,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]:
     """Per subject: valid until, otherwise, and whether several streams meet (then the other two are void)."""
-    grants = (columns.kind == ConsentStatus.GRANTED) & in_force
+    grants = (columns.kind == ConsentStatus.GRANTED) & ~to_come
     own = grants & relevance.grants[columns.terms]
-    refusals = (columns.kind == ConsentStatus.WITHDRAWN) & in_force & relevance.withdrawals[columns.terms]
-    order = _orders(columns, own, refusals)
+    refusals = (columns.kind == ConsentStatus.WITHDRAWN) & relevance.withdrawals[columns.terms]
+    order = _orders(columns, own, refusals, to_come)
     latest = np.maximum.reduceat(order, starts)
     sizes = np.diff(starts, append=len(columns))
     wins = (order == np.repeat(latest, sizes)) & (own | refusals)
@@ -226,11 +226,16 @@ def _fold_consents(
     return valid_until, otherwise.astype(np.uint8), _mixed(columns, starts, relevance, own | refusals)
 
 
-def _orders(columns: EventColumns, own: NDArray[np.bool_], refusals: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _orders(
+    columns: EventColumns,
+    own: NDArray[np.bool_],
+    refusals: NDArray[np.bool_],
+    to_come: NDArray[np.bool_],
+) -> NDArray[np.int64]:
     """As `consent.order_of`; the least integer where an event is not relevant."""
     undated = columns.effective_at == NO_MOMENT
     granted = np.where(undated, -1 - columns.recorded_at, 2 * columns.effective_at)
-    refused = 2 * np.where(undated, columns.recorded_at, columns.effective_at) + 1
+    refused = 2 * np.where(undated | to_come, columns.recorded_at, columns.effective_at) + 1
     order: NDArray[np.int64] = np.where(own, granted, np.where(refusals, refused, _NEVER))
     return order
 

@@ -113,8 +113,10 @@ def fold(events: Iterable[ConsentEvent], rule: Rule, now: int, as_of: int | None
 
     Latest `effective_at` wins, at a tie the refusal, between equal grants the one that ends first. An
     undated grant comes before all that is dated and before every withdrawal, and between undated grants the
-    first recorded counts: uploading a list again makes no consent younger. An undated withdrawal took
-    effect when it was recorded, at the latest. What takes effect after `now` does not count yet.
+    first recorded counts: uploading a list again makes no consent younger. A grant that takes effect after
+    `now` does not count yet. A withdrawal counts as soon as it is known: an undated one, and until its own
+    moment one that names a moment to come, has the place of its recording. So neither a clock that is ahead
+    nor a date in the future lets anybody be contacted who is known to have refused.
     """
     known = [e for e in events if as_of is None or e.recorded_at <= as_of]
     resolution = resolve(known, rule, now)
@@ -123,18 +125,19 @@ def fold(events: Iterable[ConsentEvent], rule: Rule, now: int, as_of: int | None
 
 def resolve(events: Iterable[ConsentEvent], rule: Rule, now: int) -> Resolution:
     """One person's resolution from the events in force at `now`; it holds until one more takes force."""
-    in_force = [e for e in events if e.effective_at is None or e.effective_at <= now]
+    in_force = [e for e in events if _is_in_force(e, now)]
     relevant = [e for e in in_force if _is_relevant(e, rule)]
     if not relevant:
         other = next((e for e in in_force if e.status is ConsentStatus.GRANTED), None)
         return Resolution(0, Standing.OTHER if other else Standing.MISSING, other)
-    return _best([_resolve_stream(stream, rule) for stream in _streams(relevant, rule)])
+    return _best([_resolve_stream(stream, rule, now) for stream in _streams(relevant, rule)])
 
 
-def order_of(event: ConsentEvent) -> int:
-    """An event's place, higher wins: even for dated grants, odd for withdrawals, negative if undated."""
+def order_of(event: ConsentEvent, now: int) -> int:
+    """An event's place at `now`, higher wins: even for dated grants, odd for withdrawals, else negative."""
     if event.status is ConsentStatus.WITHDRAWN:
-        return 2 * (event.recorded_at if event.effective_at is None else event.effective_at) + 1
+        stated = event.effective_at
+        return 2 * (event.recorded_at if stated is None or stated > now else stated) + 1
     return -1 - event.recorded_at if event.effective_at is None else 2 * event.effective_at
 
 
@@ -144,6 +147,11 @@ def ends_at(event: ConsentEvent, max_age: int | None) -> int:
     if max_age is not None:
         ends = min(ends, (event.recorded_at if event.effective_at is None else event.effective_at) + max_age)
     return min(ends, FOREVER)
+
+
+def _is_in_force(event: ConsentEvent, now: int) -> bool:
+    withdrawn = event.status is ConsentStatus.WITHDRAWN
+    return withdrawn or event.effective_at is None or event.effective_at <= now
 
 
 def _is_relevant(event: ConsentEvent, rule: Rule) -> bool:
@@ -170,9 +178,9 @@ def _meets(event: ConsentEvent, sender: str) -> bool:
     return not sender or event.sender in {"", sender}
 
 
-def _resolve_stream(stream: Sequence[ConsentEvent], rule: Rule) -> Resolution:
-    latest = max(order_of(e) for e in stream)
-    winners = [e for e in stream if order_of(e) == latest]
+def _resolve_stream(stream: Sequence[ConsentEvent], rule: Rule, now: int) -> Resolution:
+    latest = max(order_of(e, now) for e in stream)
+    winners = [e for e in stream if order_of(e, now) == latest]
     if winners[0].status is ConsentStatus.WITHDRAWN:
         return Resolution(0, Standing.WITHDRAWN, winners[0])
     winner = min(winners, key=lambda e: ends_at(e, rule.max_age))

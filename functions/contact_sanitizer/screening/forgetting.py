@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus, order_of
+from contact_sanitizer.screening.consent import LAST_MOMENT, ConsentEvent, ConsentStatus, order_of
 from contact_sanitizer.screening.foreign import KEPT_BYTES, HashContract
 from contact_sanitizer.screening.recording import Event
 from contact_sanitizer.screening.rule import FOREVER
@@ -104,9 +104,9 @@ def _scopes(leave: Leave, withdrawals: Iterable[ConsentEvent]) -> list[str]:
 
 
 def _is_overruled(withdrawal: ConsentEvent, grants: Iterable[ConsentEvent]) -> bool:
-    """Whether a later grant speaks of all that was withdrawn."""
+    """Whether a later grant speaks of all that was withdrawn, once all of it has taken effect."""
     return any(
-        order_of(grant) > order_of(withdrawal)
+        order_of(grant, LAST_MOMENT) > order_of(withdrawal, LAST_MOMENT)
         and (grant.purpose, grant.channel) == (withdrawal.purpose, withdrawal.channel)
         and grant.sender in {"", withdrawal.sender}
         for grant in grants
