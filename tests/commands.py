@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ class Said:
     def lines(self) -> list[Any]:
         """The JSON lines on standard output."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def end(self) -> Said:
+        """The same with the last line of standard error alone: some commands speak before they fail."""
+        return replace(self, err="".join(self.err.splitlines(keepends=True)[-1:]))
 
     @property
     def code(self) -> str:

@@ -14,9 +14,6 @@ from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.audit.events import Event
 from contact_sanitizer.ports import Objects
 
-UNWRITTEN = frozenset({Action.KEY_DESTROYED})
-"""What no use case does yet."""
-
 _READING = ("audit/", "reporting/", "reconciling/")
 """Where actions are named to be read, not to be announced."""
 

@@ -97,6 +97,7 @@ class KeyringError(ContactSanitizerError):
             "key_unknown",
             "key_destroyed",
             "key_refused",
+            "key_unconfirmed",
             "name_invalid",
             "recipient_invalid",
             "seal_failed",

@@ -305,6 +305,16 @@ class Workspace:
         self.keyring = self.world.keys.rotate(self._moment(), self.randomness)
         return self.keyring
 
+    def destroy_key(self, key_id: int) -> Keyring:
+        """Let go of a key that is not the primary one: what it protected opens no more. The same again may.
+
+        `KeyringError` (`key_unknown`, `key_refused` for the primary) before anything is announced.
+        """
+        self.keyring.destroy(key_id)
+        self.record(Action.KEY_DESTROYED, key_ids=(key_id,))
+        self.keyring = self.world.keys.destroy(key_id)
+        return self.keyring
+
     def rotate_log_key(self, to: str = "") -> str:
         """Have another key sign the audit log, announced in the log; returns its verifier key.
 

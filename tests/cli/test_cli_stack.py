@@ -183,7 +183,12 @@ def test_an_api_that_is_not_there_is_told(
 def test_the_commands_of_a_home_work_on_a_stack(gate: type[Gate], tmp_path: Path) -> None:
     assert on_stack("keys", "list").code == "keyring_missing"
     assert on_stack("init").status == 0
-    assert len(on_stack("keys", "rotate", "--json").document["keys"]) == 2
+    old, new = on_stack("keys", "rotate", "--json").document["keys"]
+    assert on_stack("keys", "destroy", str(new["id"]), "--yes").end.code == "key_refused"
+    for again in (False, True):
+        said = on_stack("keys", "destroy", str(old["id"]), "--yes", "--json").document
+        assert said["already_destroyed"] is again
+        assert [key["status"] for key in said["keys"]] == ["destroyed", "primary"]
     words = ["--purpose", "marketing", "--channel", "sms"]
     assert on_stack("consent", "record", "-", *words, give=b"13812345678\n").status == 0
     assert on_stack("block", "add", "-", give=b"13912345678\n").status == 0

@@ -29,7 +29,7 @@ _MEMBERS = {
     "lists": (f"{_HERE}.lists:lists", "Which lists were made."),
     "principals": (f"{_HERE}.principals:principals", "Who may call a stack: list, add, remove."),
     "redrive": (f"{_HERE}.redrive:redrive", "What a stack could not do: look at it, try it again."),
-    "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate."),
+    "keys": (f"{_HERE}.home:keys", "The keyring: list, rotate, destroy."),
     "audit": (f"{_HERE}.audit:audit", "The trail: show, verify, report, prove."),
     "init": (f"{_HERE}.home:init", "Make a home; other commands do so where it is missing."),
 }
