@@ -110,7 +110,7 @@ def test_at_a_terminal_it_is_asked_first(home: Path, answer: bytes, status: str)
     old = rotated(home)
     ours, its = os.openpty()
     os.write(ours, answer)
-    words = ["-m", "contact_sanitizer.cli.main", "--home", home, "keys", "destroy", str(old)]
+    words = ["-m", "contact_sanitizer.cli.main", "--home", str(home), "keys", "destroy", str(old)]
     said = subprocess.run([sys.executable, *words], stdin=its, capture_output=True, text=True, check=False)
     os.close(ours)
     os.close(its)
