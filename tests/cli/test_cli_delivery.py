@@ -117,13 +117,48 @@ def test_a_quota_ends_a_redemption_and_keeps_what_was_printed(home: Path) -> Non
     assert json.loads(said.out.splitlines()[0]) == {"token": "junk", "refused": "not_redeemable"}
 
 
+def test_a_redemption_as_json_is_one_document(home: Path, list_id: str) -> None:
+    out = home.parent / "out.csv"
+    command("deliver", list_id, "--to", "gate", "--purpose", "marketing", "--out", out, home=home)
+    tokens = [row["token"] for row in rows_of(out)][:2]
+    redeem = ("redeem", "--as", "gate", "--purpose", "marketing", "--json")
+    said = command(*redeem, home=home, give="\n".join([*tokens, "junk"]).encode())
+    assert said.document == {
+        "results": [
+            *({"token": token, "phone": f"+86{phone}"} for token, phone in zip(tokens, PHONES, strict=False)),
+            {"token": "junk", "refused": "not_redeemable"},
+        ],
+        "refused": 1,
+    }
+    assert said.err == ""
+    assert command(*redeem, home=home).document == {"results": [], "refused": 0}
+
+
+def test_what_was_redeemed_before_a_failure_is_in_the_document(home: Path) -> None:
+    words = ("--licence", "X", "--until", "2099-12-31", "--purpose", "marketing")
+    command("senders", "add", "gate", *words, "--redemptions-a-day", "1500", "--replace", home=home)
+    redeem = ("redeem", "--as", "gate", "--purpose", "marketing", "--json")
+    said = command(*redeem, home=home, give=b"junk\n" * 2000)
+    assert (said.status, len(said.document["results"]), said.document["refused"]) == (1, 1000, 1000)
+    assert said.document["error"] == json.loads(said.err)["error"]
+    assert said.document["error"]["code"] == "quota_exceeded"
+    assert set(command(*redeem, home=home, give=b"junk\n" * 2000).document) == {"error"}
+
+
+def test_what_is_like_no_command_is_taken_for_a_delivery(home: Path) -> None:
+    assert command("recalls", "WRONGID", home=home).code == "delivery_unknown"
+    said = command("recalls", "pendng", home=home)
+    assert (said.code, said.status) == ("usage", 2)
+    assert "perhaps pending" in said.err
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
         (["senders", "show", "nobody"], "sender_unknown"),
         (["recalls", "01M802DPRE5E9WD1W7ZSVYE7N3"], "delivery_unknown"),
         (["recalls", "ack", "13812345678"], "delivery_unknown"),
-        (["recalls", "13812345678"], "usage"),
+        (["recalls", "13812345678"], "delivery_unknown"),
         (["redeem", "--as", "gate", "--purpose", "marketing", "/nowhere"], "file_missing"),
         (["redeem", "--as", "gate", "--purpose", "13812345678", "/dev/null"], "file_unreadable"),
         (["deliver", "x", "--to", "gate", "--purpose", "marketing", "--out", "y"], "list_unknown"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -13,20 +14,20 @@ from contact_sanitizer.cli.frame import Group, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.delivery.notices import noticed_recalls
 from contact_sanitizer.delivery.recalls import Pending, acknowledge, pending_recalls, show_recalls
-from contact_sanitizer.listid import parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
 
 _HOUR = 3_600_000
 
 
 class _DeliveryOrCommand(Group):
-    """`recalls DELIVERY` shows a delivery; an id is no command's name."""
+    """`recalls DELIVERY` shows a delivery; no id is like a command's name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments begin with, `show` where they begin with a delivery."""
-        if args and parse_list_id(args[0]):
+        """The command that the arguments begin with, or nearly; else they begin with a delivery: `show`."""
+        said = args[0] if args else "-"
+        if not said.startswith("-") and not get_close_matches(said, self.list_commands(ctx)):
             return "show", self.get_command(ctx, "show"), args
         return super().resolve_command(ctx, args)
 
