@@ -115,6 +115,17 @@ def test_wrong_usage_is_two_and_says_where_help_is_without_what_was_typed(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_missing_or_out_of_range_is_said(tmp_path: Path) -> None:
+    words = ("audit", "reconcile", tmp_path)
+    assert "say whose reads: --stack NAME, or --log DIR" in command(*words).err
+    assert "see 'contact-sanitizer audit reconcile --help'" in command(*words).err
+    assert "with --log give --public-key" in command(*words, "--log", tmp_path).err
+    said = command("senders", "add", "x", "--rows-a-day", "-1")
+    assert "'--rows-a-day' is not a number from 0 on;" in said.err
+    said = command("audit", "reconcile", tmp_path, "--window", "0")
+    assert "'--window' is not a number from 1 to 1440;" in said.err
+
+
 def test_a_mistyped_name_is_answered_with_the_likely_one() -> None:
     assert "perhaps --json" in command("lists", "--jsn").err
     assert "perhaps --purpose" in command("consent", "withdraw", "--purpos", "x", PHONE).err

@@ -18,6 +18,7 @@ from contact_sanitizer.cli.auditfiles import FOLDER, PATH, keys_in, progress_bar
 from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import MOMENT
+from contact_sanitizer.cli.usage import Unsaid
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.reconciling.reconcile import Circle, Finding, Flag, Reconciled, Span, reconcile
@@ -61,7 +62,7 @@ class Wishes:
     def buckets(self) -> Buckets:
         """The buckets that were named."""
         if not self.uploads or not self.clean:
-            raise click.UsageError("Without --stack say which buckets: --uploads and --clean.")
+            raise Unsaid("With --log say which buckets: --uploads and --clean.")
         return Buckets(self.uploads, self.clean)
 
     @property
@@ -107,7 +108,7 @@ def reconcile_reads(context: click.Context, /, trail: str, **options: Any) -> No
         click.echo("note: with --log there is no log to write to that this was done", err=True)
         found = _in_copy(wishes.log, trail, wishes)
     elif options_of(context).stack is None:
-        raise click.UsageError("Say whose reads: --stack NAME, or --log DIR with its buckets and roles.")
+        raise Unsaid("Say whose reads: --stack NAME, or --log DIR with its buckets and roles.")
     else:
         with open_workspace(context) as workspace:
             found = _in_stack(workspace, trail, wishes)
@@ -120,7 +121,7 @@ def reconcile_reads(context: click.Context, /, trail: str, **options: Any) -> No
 def _in_copy(log: Path, trail: str, wishes: Wishes) -> Reconciled:
     """Against a copy of a log, which is verified first."""
     if wishes.key_file is None:
-        raise click.UsageError("With --log give --public-key.")
+        raise Unsaid("With --log give --public-key.")
     objects = objects_in(log)
     with progress_bar() as progress:
         verify_log(objects, keys_in(wishes.key_file), progress=progress)

@@ -7,6 +7,13 @@ import click
 _OURS = __name__.partition(".")[0]
 
 
+class Unsaid(click.UsageError):
+    """A command line that lacks something; the message, ours, says what, and holds nothing that was typed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, click.get_current_context(silent=True))
+
+
 def usage_sentence(error: click.ClickException) -> str:
     """One sentence on the mistake and where help is; no argument, option value or unknown name is in it."""
     context = getattr(error, "ctx", None)
@@ -17,7 +24,7 @@ def usage_sentence(error: click.ClickException) -> str:
 def _mistake(error: click.ClickException) -> str:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return "the command is missing"
-    if isinstance(error, click.MissingParameter | click.BadOptionUsage):
+    if isinstance(error, Unsaid | click.MissingParameter | click.BadOptionUsage):
         # Click says here which parameter it is, a known one, and that it lacks a value or takes none.
         return _without_end(error.format_message())
     if isinstance(error, click.BadParameter):
@@ -42,10 +49,16 @@ def _bad_value(error: click.BadParameter) -> str:
     if isinstance(kind, click.Choice):
         return f"{name} is not one of {', '.join(map(str, kind.choices))}"
     if isinstance(kind, click.IntRange | click.FloatRange):
-        return f"{name} is not a number from {kind.min} to {kind.max}"
+        return f"{name} is not a number {_range(kind)}"
     if kind is not None and not type(kind).__module__.startswith(_OURS):
         return f"{name} is not a valid {kind.name}"
     return f"{name} {error.message}"
+
+
+def _range(kind: click.IntRange | click.FloatRange) -> str:
+    if kind.max is None:
+        return f"from {kind.min} on"
+    return f"up to {kind.max}" if kind.min is None else f"from {kind.min} to {kind.max}"
 
 
 def _likely(error: click.ClickException) -> str:
