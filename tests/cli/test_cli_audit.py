@@ -108,6 +108,26 @@ def test_lists_that_were_made_elsewhere_are_compared_where_they_are(home: Path, 
     }
 
 
+def test_lists_and_deliveries_of_several_folders_are_compared(home: Path, tmp_path: Path) -> None:
+    two = [tmp_path / "one", tmp_path / "two"]
+    lists = [word for out in two for word in ("--lists", out)]
+    upload = write_csv(tmp_path / "list.csv", [["phone"], [PHONE]])
+    for out in two:
+        assert command("run", upload, "--out", out, home=home).status == 0
+    words = ("audit", "verify", home / "audit", *lists)
+    assert command(*words, "--json").document["lists"] == {"compared": 2, "elsewhere": 1}
+    assert command(*words, *lists, "--json").document["lists"] == {"compared": 2, "elsewhere": 1}
+    (clean,) = two[0].glob("*/clean.csv")
+    clean.write_bytes(b"x")
+    assert command(*words).end.code == "list_altered"
+    folders = [tmp_path / "sent", tmp_path / "nothing"]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "gate.csv").write_bytes(b"no delivery")
+    sent = [word for folder in folders for word in ("--deliveries", folder)]
+    assert command("audit", "verify", home / "audit", *sent).end.code == "delivery_unannounced"
+
+
 def test_the_homes_own_log_is_verified_with_its_lists_and_that_is_an_event(home: Path) -> None:
     said = command("audit", "verify", "--json", home=home)
     assert said.document["lists"] == {"compared": 1, "elsewhere": 0}
@@ -131,6 +151,18 @@ def test_a_proof_is_checked_without_the_log(sound: Path, home: Path, tmp_path: P
     proof.write_bytes(proof.read_bytes().replace(b"index 3", b"index 2"))
     assert command("audit", "verify", "--proof", proof, "--public-key", sound / "key").code == "proof_refused"
     assert command("audit", "prove", "99", home=home).code == "event_unknown"
+
+
+def test_a_proof_takes_no_other_files_place(home: Path, tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    assert command("audit", "prove", "3", "--out", proof, home=home).status == 0
+    before = proof.read_bytes()
+    assert command("audit", "prove", "2", "--out", proof, home=home).code == "out_exists"
+    assert proof.read_bytes() == before
+    assert command("audit", "prove", "2", "--out", tmp_path, home=home).code == "out_exists"
+    assert (
+        command("audit", "prove", "2", "--out", tmp_path / "no" / "proof", home=home).code == "out_unwritable"
+    )
 
 
 def test_a_heartbeat_is_asked_for_and_missed(sound: Path, home: Path) -> None:

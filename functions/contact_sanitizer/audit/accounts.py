@@ -103,13 +103,13 @@ def compare_kept_lists(published: Published, kept: Iterable[Kept]) -> tuple[int,
     `AuditError`: `list_unannounced` for a list without an event, `list_altered` where a manifest or a file is
     not the one that was announced.
     """
-    found = 0
+    found = set[str]()
     for one in kept:
         if one.name not in published.lists:
             raise AuditError("list_unannounced", f"list {one.name} was published without an audit event")
         _compare_list(one, published.states(one.name))
-        found += 1
-    return found, len(published.lists) - found
+        found.add(one.name)
+    return len(found), len(published.lists) - len(found)
 
 
 def _compare_list(kept: Kept, states: Sequence[Mapping[str, Any]]) -> None:

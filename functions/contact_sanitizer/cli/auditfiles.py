@@ -57,9 +57,17 @@ def content_of(path: Path, code: str, message: str) -> bytes:
 
 
 def write_out(place: Path, data: bytes) -> None:
-    """Write a result where it is asked for; `OutputError` (`out_unwritable`) where that fails."""
+    """Write a result to a new file; one that holds the same stays.
+
+    `OutputError`: `out_exists` where another file is there, `out_unwritable`.
+    """
     try:
-        place.write_bytes(data)
+        if place.is_file() and place.read_bytes() == data:
+            return
+        with place.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise OutputError("out_exists", "another file is there already; it was left as it is") from None
     except (OSError, ValueError):
         raise OutputError("out_unwritable", "the result cannot be written there") from None
 

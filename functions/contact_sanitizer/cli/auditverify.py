@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ class Wishes:
 
     key_file: Path | None
     heartbeat: int | None
-    lists: Path | None
-    deliveries: Path | None
+    lists: tuple[Path, ...]
+    deliveries: tuple[Path, ...]
     log_only: bool
     known: Path | None
     proof: Path | None
@@ -71,8 +72,20 @@ class Found:
     help="The log's verifier key, from a place you trust.",
 )
 @click.option("--heartbeat", type=click.IntRange(1), metavar="SECONDS", help="How often a seal is due.")
-@click.option("--lists", type=FOLDER, metavar="DIR", help="Lists to compare with their events.")
-@click.option("--deliveries", type=FOLDER, metavar="DIR", help="Deliveries, or files of senders, likewise.")
+@click.option(
+    "--lists",
+    type=FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="Lists to compare with their events; repeatable.",
+)
+@click.option(
+    "--deliveries",
+    type=FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="Deliveries, or files of senders, likewise; repeatable.",
+)
 @click.option("--log-only", is_flag=True, help="Compare no lists and no deliveries.")
 @click.option(
     "--checkpoint", "known", type=PATH, metavar="FILE", help="A checkpoint of this log that you kept."
@@ -143,8 +156,8 @@ def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
     """What lies in the folders that were named, or else in the world that was opened."""
     if wishes.log_only:
         return _Beside(None, None, ())
-    lists = lists_in(wishes.lists) if wishes.lists else None
-    deliveries = deliveries_in(wishes.deliveries) if wishes.deliveries else None
+    lists = _in_all(lists_in, wishes.lists) if wishes.lists else None
+    deliveries = _in_all(deliveries_in, wishes.deliveries) if wishes.deliveries else None
     if workspace:
         lists = workspace.world.kept_lists(_places(workspace)) if lists is None else lists
         deliveries = workspace.world.kept_deliveries() if deliveries is None else deliveries
@@ -153,6 +166,10 @@ def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
         None if deliveries is None else list(deliveries),
         _recorded(workspace) if workspace else [],
     )
+
+
+def _in_all(look: Callable[[Path], Iterator[Kept]], folders: Sequence[Path]) -> Iterator[Kept]:
+    return chain.from_iterable(map(look, folders))
 
 
 def _places(workspace: Workspace) -> Iterator[tuple[str, str]]:
