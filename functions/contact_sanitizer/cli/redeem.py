@@ -8,22 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
-from contact_sanitizer.cli.frame import REFUSED, Command, options_of
+from contact_sanitizer.cli.frame import Command, options_of
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import text_of
 from contact_sanitizer.delivery.redeem import MOST_TOKENS, Redeemed
 from contact_sanitizer.delivery.redeem import redeem as redeem_tokens
-from contact_sanitizer.errors import ContactSanitizerError, IntakeError
+from contact_sanitizer.errors import IntakeError
 from contact_sanitizer.intake.raw import LocalFile
 
 _LONGEST_LINE = 4096
-
-Answer = dict[str, str]
-"""What is said of one token."""
 
 
 @click.command(cls=Command)
@@ -36,51 +33,25 @@ def redeem(context: click.Context, sender: str, purpose: str, file: Path | None)
 
     Each person is asked for in the registry at this moment: {"token": ..., "phone": ...}, or {"token": ...,
     "refused": REASON} where REASON is 'refused' for a person who may not be contacted, and 'not_redeemable'
-    for what is not a token of this sender and purpose. With --json one document comes at the end, with all
-    of these as 'results'. Numbers are personal data: pipe them to where they are used.
+    for what is not a token of this sender and purpose. Lines come with --json, too. Numbers are personal
+    data: pipe them to where they are used.
     """
-    show = _show_at_end if options_of(context).as_json else _show_at_once
+    refused = 0
     with open_workspace(context) as workspace, _lines_of(file) as lines:
         desk = workspace.delivery_desk()
-
-        def some(tokens: list[str]) -> list[Answer]:
+        while tokens := list(islice(lines, MOST_TOKENS)):
             redeemed = redeem_tokens(tokens, text_of(sender), text_of(purpose), desk)
-            return list(_answers(tokens, redeemed))
-
-        show(context, map(some, iter(lambda: list(islice(lines, MOST_TOKENS)), [])))
-
-
-def _show_at_once(_context: click.Context, redeemed: Iterator[list[Answer]]) -> None:
-    refused = 0
-    for answers in redeemed:
-        refused += sum("refused" in answer for answer in answers)
-        # ASCII: what is no token may be any text, and comes back as it was given.
-        click.echo("\n".join(map(json.dumps, answers)))
-    if refused:
+            refused += sum(word is not None for word in redeemed.refusals)
+            click.echo("\n".join(_answers(tokens, redeemed)))
+    if refused and not options_of(context).as_json:
         click.echo(f"refused: {refused:,}", err=True)
 
 
-def _show_at_end(context: click.Context, redeemed: Iterator[list[Answer]]) -> None:
-    """One document; what was redeemed before a failure is in it, for it was counted."""
-    results: list[Answer] = []
-    failed: dict[str, Any] = {}
-    try:
-        for answers in redeemed:
-            results += answers
-    except ContactSanitizerError as error:
-        if not results:
-            raise
-        failed = {"error": {"code": error.code, "message": error.message}}
-    refused = sum("refused" in answer for answer in results)
-    click.echo(json.dumps({"results": results, "refused": refused, **failed}))
-    if failed:
-        click.echo(json.dumps(failed), err=True)
-        context.exit(REFUSED)
-
-
-def _answers(tokens: list[str], redeemed: Redeemed) -> Iterator[Answer]:
+def _answers(tokens: list[str], redeemed: Redeemed) -> Iterator[str]:
     for token, phone, refused in zip(tokens, redeemed.phones, redeemed.refusals, strict=True):
-        yield {"token": token, **({"phone": phone} if phone else {"refused": str(refused)})}
+        answer = {"phone": phone} if phone else {"refused": str(refused)}
+        # ASCII: what is no token may be any text, and comes back as it was given.
+        yield json.dumps({"token": token, **answer})
 
 
 @contextmanager
