@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hmac
+import io
 import json
 import shutil
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 import pytest
 
+from contact_sanitizer.catalogue import State
 from contact_sanitizer.delivery.rendering import Form
+from contact_sanitizer.embedded.listfolder import ListFolder, ListFolders
 from contact_sanitizer.erasing import erase as erasing
 from contact_sanitizer.erasing.erase import close_erasure
-from contact_sanitizer.errors import AuditError, DeliveryError, OutputError, RegistryError
+from contact_sanitizer.erasing.receipt import Receipt
+from contact_sanitizer.errors import AuditError, DeliveryError, IntakeError, OutputError, RegistryError
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.registering.desk import ConsentTerms
 from contact_sanitizer.workspace import Workspace
@@ -394,21 +399,101 @@ def test_a_note_whose_time_is_over_is_no_obstacle(place: Place) -> None:
     assert (receipt.removed["lists"], receipt.removed["deliveries"]) == (1, 0)
 
 
+@dataclass
+class Meanwhile:
+    """An upload; something happens while it is read."""
+
+    data: bytes
+    happens: Callable[[], object]
+    name: str = "list.csv"
+
+    def open(self) -> BinaryIO:
+        self.happens()
+        return io.BytesIO(self.data)
+
+
+UPLOAD = "\n".join(["phone", *PHONES]).encode()
+
+
+def closed(place: Place, phone: str = ANN) -> Receipt:
+    """An erasure whose receipt was handed over."""
+    receipt = place.erase(phone)
+    close_erasure(place.person(phone), place.work.erase_desk)
+    return receipt
+
+
+def unfinished(receipt: Receipt) -> list[tuple[str, str]]:
+    return [(each.name, each.state) for each in receipt.unfinished]
+
+
 def test_a_list_that_is_being_made_is_named_until_it_is_there(home: Place) -> None:
-    made = home.counter.made()
-    catalogue = home.work.catalogue
-    shelf = home_of(home.work).home.lists
-    (shelf / made).rename(shelf / "aside")
-    catalogue.change(ListId(made), lambda entry: replace(entry, state="making"))
-    assert [(each.name, each.state) for each in home.erase().unfinished] == [(made, "making")]
-    close_erasure(home.person(), home.work.erase_desk)
-    (shelf / "aside").rename(shelf / made)
-    catalogue.change(ListId(made), lambda entry: replace(entry, state="made"))
-    assert home.erase().removed["lists"] == 1
-    (shelf / made).rename(shelf / "aside")
-    catalogue.change(ListId(made), lambda entry: replace(entry, state="making"))
-    home.counter.pass_time(2 * 86_400)
-    assert home.erase(BOB).is_complete
+    said: list[Receipt] = []
+    upload = Meanwhile(UPLOAD, lambda: said.append(closed(home)))
+    agree(home.work, PHONES)
+    made = home.work.sanitize(upload, policy())[0].list_id
+    assert [unfinished(receipt) for receipt in said] == [[(made, "making")]] * len(said)
+    assert said
+    receipt = closed(home)
+    assert receipt.is_complete
+    assert receipt.removed["lists"] == 1
+    assert home.traces_of() == []
+    home.verify()
+
+
+@pytest.mark.parametrize("upload", ["nowhere.csv", "headless.csv"])
+def test_a_run_that_failed_keeps_nobody_from_being_erased(home: Place, upload: str) -> None:
+    home.counter.made()
+    (home.counter.folder / "headless.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(IntakeError):
+        run(home.work, home.counter.folder / upload)
+    assert "failed" in {entry.state for entry in home.work.catalogue.entries()}
+    receipt = closed(home)
+    assert receipt.is_complete
+    assert receipt.removed["lists"] == 1
+    assert home.trace().lists == ()
+    assert closed(home, "13899990000").is_complete
+
+
+def test_a_run_whose_folder_is_still_to_come_fails_once_it_was_given_up(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(home.work, PHONES)
+    begin = ListFolders.begin
+
+    def late(shelf: ListFolders, list_id: ListId) -> ListFolder:
+        assert closed(home).is_complete
+        return begin(shelf, list_id)
+
+    monkeypatch.setattr(ListFolders, "begin", late)
+    with pytest.raises(OutputError, match="list_claimed"):
+        home.work.sanitize(Meanwhile(UPLOAD, int), policy())
+    assert list(home_of(home.work).home.lists.iterdir()) == []
+    assert [entry.state for entry in home.work.catalogue.entries()] == ["forgotten"]
+    assert closed(home).is_complete
+    assert home.traces_of() == []
+    home.verify()
+
+
+@pytest.mark.parametrize("state", ["making", "failed"])
+def test_in_a_stack_an_unfinished_list_is_named_while_it_may_be_tried_again(
+    tmp_path: Path, state: State
+) -> None:
+    place = place_in("stack", tmp_path)
+    made = place.counter.made()
+    lose_list(place, made)
+    place.work.catalogue.change(ListId(made), lambda entry: replace(entry, state=state))
+    assert unfinished(closed(place)) == [(made, state)]
+    assert unfinished(closed(place)) == [(made, state)]
+    place.counter.pass_time(2 * 86_400)
+    assert closed(place).is_complete
+
+
+def lose_list(place: Place, list_id: str) -> None:
+    """Delete a stack's list, as its lifecycle does."""
+    assert place.cloud is not None
+    for name in ("manifest.json", "clean.csv", "decisions.parquet", "rejects.csv"):
+        key = f"lists/default/{list_id}/{name}"
+        place.cloud.clients.s3.delete_object(Bucket="demo-clean", Key=key)
 
 
 def test_who_was_handed_the_person_is_told_in_the_receipt(home: Place) -> None:

@@ -13,7 +13,7 @@ from contact_sanitizer.screening.rule import name_of
 from contact_sanitizer.terms import ListTerms, Use
 
 T = TypeVar("T")
-State = Literal["making", "made", "failed"]
+State = Literal["making", "made", "failed", "forgotten"]
 LIST: Final = "list"
 USE: Final = "use"
 _LARGEST: Final = 1 << 53
@@ -26,6 +26,7 @@ class ListEntry:
 
     `started_at`, `policy_sha256`, `registry_change` (the registry as it was then) and `key_id` (what
     protects) decide its bytes.
+    `state`: `forgotten` where nobody looks for the list any more, nor may go on with it.
     `manifest`: its text, kept before anything is published; empty until then. `place`: its shelf's.
     """
 

@@ -42,10 +42,12 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
     one id, at once or after a crash, there is one list: the first attempt's entry settles for all of them
     when it began and which keys and state of the registry count, and the first manifest is the manifest. So
     every attempt writes the same bytes and announces the same events. Raises the package's errors, of its own
-    `OutputError` `list_claimed` where an earlier attempt had another policy; a failure is an event too.
+    `OutputError` `list_claimed` where an earlier attempt had another policy, or somebody who took its maker
+    for dead has given the list up; a failure is an event too.
     `Paused` passes through: the next attempt goes on.
     """
     claimed = office.catalogue.get(job.list_id) or _begin(job, tools, office)
+    _check_wanted(claimed)
     if claimed.policy_sha256 != job.policy.sha256:
         raise OutputError("list_claimed", "this list was begun under another policy; upload the file again")
     if _is_published(claimed, office):
@@ -122,8 +124,14 @@ def _made(entry: ListEntry, counts: Counts) -> ListEntry:
     return replace(entry, state="made", rows=rows, kept=kept, dropped=dropped, rejected=rejected)
 
 
+def _check_wanted(entry: ListEntry) -> None:
+    if entry.state == "forgotten":
+        raise OutputError("list_claimed", "this list was given up meanwhile; run the same again")
+
+
 def _settled(entry: ListEntry, manifest: Manifest) -> ListEntry:
     """The entry with a manifest; one that is there already stands, where it tells of the same files."""
+    _check_wanted(entry)
     if not entry.manifest:
         return replace(entry, state="making", manifest=manifest.encode().decode())
     if Manifest.decode(entry.manifest.encode()).outputs != manifest.outputs:
@@ -132,7 +140,7 @@ def _settled(entry: ListEntry, manifest: Manifest) -> ListEntry:
 
 
 def _failed(entry: ListEntry) -> ListEntry:
-    return entry if entry.state == "made" else replace(entry, state="failed")
+    return entry if entry.state in {"made", "forgotten"} else replace(entry, state="failed")
 
 
 def _announce(job: Job, office: ListOffice, action: Action, at: int, **particulars: Any) -> None:

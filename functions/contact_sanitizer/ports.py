@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
@@ -183,6 +184,21 @@ class ListShelf(Protocol):
         ...
 
 
+class Absence(Enum):
+    """Why a list is not on its shelf, as far as the shelf can tell."""
+
+    #: Somebody makes it at this moment, or that cannot be told.
+    OPEN = auto()
+    #: Whoever made it died before it appeared; what was left of it is removed.
+    DIED = auto()
+    #: Nothing of it is here: it was not begun, was swept away, or its owner has it elsewhere.
+    NOTHING = auto()
+    #: Something of it is here, and not all of it.
+    PART = auto()
+    #: The shelf keeps lists until their time is over, and another attempt may make one that is not there.
+    AS_ENTERED = auto()
+
+
 class RevisableShelf(ListShelf, Protocol):
     """A shelf whose finished lists may be written anew: for erasing a person, and for nothing else."""
 
@@ -192,6 +208,10 @@ class RevisableShelf(ListShelf, Protocol):
 
     def settle(self, list_id: ListId) -> None:
         """Complete a revision that was interrupted while it was published; else nothing."""
+        ...
+
+    def absence(self, list_id: ListId) -> Absence:
+        """Why a list without a manifest is not there; what a dead maker has left of it goes."""
         ...
 
 

@@ -159,6 +159,15 @@ def test_what_could_not_be_looked_into_is_said_and_the_status_is_1(home: Path) -
     assert command("audit", "verify", home=home).status == 0
 
 
+def test_a_run_that_failed_keeps_nobody_from_being_erased(home: Path) -> None:
+    assert command("run", home.parent / "nosuch.csv", home=home).status == 1
+    said = erased(home, "--json")
+    assert (said.status, said.err) == (0, "")
+    assert said.document["complete"]
+    assert said.document["removed"]["lists"] == 1
+    assert command("audit", "verify", home=home).status == 0
+
+
 def test_a_refusal_is_left_where_that_is_asked_for(home: Path) -> None:
     assert "refusal: tenant, opted_out" in erased(home, "--leave-refusal").out
     assert "in force" in command("block", "show", "-", home=home, give=PHONE.encode()).out

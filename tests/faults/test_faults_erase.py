@@ -6,8 +6,9 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -178,6 +179,26 @@ def test_a_home_in_which_an_erasure_was_killed(tmp_path: Path) -> None:
     assert struck_down("home", tmp_path, points, in_home) >= len(points) * 0.9
     assert not list(tmp_path.glob("*/home/lists/.*"))
     assert not list(tmp_path.glob("*/home/tenants/default/deliveries/.*"))
+
+
+def test_a_run_that_was_killed_keeps_nobody_from_being_erased(tmp_path: Path) -> None:
+    place, effects = place_in("home", tmp_path), Effects()
+    place.counter.made()
+    with counted(effects):
+        place.counter.made(agreed=False)
+    assert effects.done > 15
+    states = set()
+    for phone, (at, after) in zip(cycle(PHONES), sample(effects.done, 13), strict=False):
+        with counted(Effects(at, after=after)), suppress(Killed):
+            place.counter.made(agreed=False)
+        place = reopened(place)
+        states |= {entry.state for entry in place.work.catalogue.entries()}
+        receipt = place.erase(phone)
+        assert receipt.is_complete
+        close_erasure(place.person(phone), place.work.erase_desk)
+        assert place.traces_of(phone) == []
+        place.verify()
+    assert "making" in states
 
 
 def test_a_stack_in_which_an_erasure_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from contact_sanitizer.aws.uploads import S3Upload
 from contact_sanitizer.errors import IntakeError, OutputError
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
+from contact_sanitizer.ports import Absence
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -87,6 +88,10 @@ class S3ListShelf:
     def settle(self, list_id: ListId) -> None:
         """Complete a revision that was interrupted while it was published."""
         settle_revision(self.s3, self.bucket, self.key_of(list_id, ""))
+
+    def absence(self, list_id: ListId) -> Absence:  # noqa: ARG002 - as declared
+        """Upload and parts of a list may be told again; one that was made is gone when its time is over."""
+        return Absence.AS_ENTERED
 
     def _is_finished(self, list_id: ListId) -> bool:
         try:

@@ -29,7 +29,8 @@ _REMOVED = {
 }
 _WHY = {
     "making": "is still being made",
-    "failed": "was not finished and may be tried again",
+    "failed": "was not finished and may be tried again, for a day",
+    "gone": "is not where it was made; put it back and run the same again",
     "damaged": "is not what was written; see 'audit verify'",
 }
 

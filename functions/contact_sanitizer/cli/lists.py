@@ -76,6 +76,6 @@ def _print(documents: list[dict[str, Any]]) -> None:
         rows, kept = document["counts"]["rows"], document["counts"]["kept"]
         counts = f"{rows:>11,} rows {kept:>11,} kept" if rows else ""
         click.echo(
-            f"{document['list_id']}  {document['started_at']}  {document['state']:7}"
+            f"{document['list_id']}  {document['started_at']}  {document['state']:9}"
             f" {document['policy']:16} {counts}"
         )

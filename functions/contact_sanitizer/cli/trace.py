@@ -20,6 +20,7 @@ _NOT_READ = {
     "making": "not finished yet; look again later",
     "failed": "was not finished, nothing of it was handed out",
     "gone": "no longer there; what it said of anybody cannot be told",
+    "forgotten": "given up: its maker was killed, or its files are gone for good",
     "damaged": "not the file that was written; see 'audit verify --lists'",
 }
 _RECALL = {

@@ -17,11 +17,12 @@ from types import TracebackType
 from typing import Self
 
 from contact_sanitizer.embedded.home import sync_folder
-from contact_sanitizer.embedded.listrevision import FolderRevision, settle_revision
+from contact_sanitizer.embedded.listrevision import FolderRevision, revision_folders, settle_revision
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.intake.raw import LocalFile
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.outputs.digesting import DigestingFile, writing_errors
+from contact_sanitizer.ports import Absence
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,22 @@ class ListFolders:
         """Complete a revision that was interrupted while it was published."""
         settle_revision(self.root, list_id)
 
+    def absence(self, list_id: ListId) -> Absence:
+        """Why a list is not here; a living maker holds the lock of its partial folder."""
+        try:
+            # While nobody begins a list here, or puts one into its place.
+            sweeping = _locked(self.root)
+        except (FileNotFoundError, NotADirectoryError):
+            return Absence.NOTHING
+        except OSError:
+            return Absence.OPEN
+        try:
+            found = _cleared(_partial(self.root, list_id))
+            here = (self.root / list_id, *revision_folders(self.root, list_id))
+            return Absence.PART if found is Absence.NOTHING and any(map(os.path.lexists, here)) else found
+        finally:
+            os.close(sweeping)
+
 
 _PARTIAL = re.compile(r"\.[0-9A-HJKMNP-TV-Z]{26}\.partial\Z")
 MANIFEST = "manifest.json"
@@ -73,7 +90,7 @@ class ListFolder:
     def __init__(self, out: Path, list_id: str) -> None:
         self._out = out
         self._final = out / list_id
-        self._partial = out / f".{list_id}.partial"
+        self._partial = _partial(out, list_id)
         self.scratch = self._partial / "scratch"
         self._lock = -1
         self._published = False
@@ -144,10 +161,13 @@ class ListFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_files()
-        if not self._published:
-            shutil.rmtree(self._partial, ignore_errors=True)
-        os.close(self._lock)
+        try:
+            self._close_files()
+            if not self._published:
+                shutil.rmtree(self._partial, ignore_errors=True)
+        finally:
+            # Whoever looks for the list takes its maker for alive while this is held.
+            os.close(self._lock)
 
     def _close_files(self) -> None:
         """Give up files that were not finished; what they still buffer is of no use to anybody."""
@@ -166,16 +186,27 @@ def _locked(folder: Path) -> int:
 def _sweep(out: Path) -> None:
     """Remove partial lists whose maker is gone: a living maker holds the lock."""
     for path in out.iterdir():
-        if not _PARTIAL.match(path.name):
-            continue
-        try:
-            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:  # gone meanwhile, or no folder at all
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(lock)
+        if _PARTIAL.match(path.name):
+            _cleared(path)
+
+
+def _partial(out: Path, list_id: str) -> Path:
+    return out / f".{list_id}.partial"
+
+
+def _cleared(partial: Path) -> Absence:
+    """Removes a partial list whose maker is gone; what is known of it then."""
+    try:
+        lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Absence.NOTHING
+    except OSError:  # no folder at all, or out of reach
+        return Absence.OPEN
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(partial, ignore_errors=True)
+        return Absence.OPEN if partial.exists() else Absence.DIED
+    except BlockingIOError:
+        return Absence.OPEN
+    finally:
+        os.close(lock)

@@ -91,6 +91,11 @@ def settle_revision(root: Path, list_id: ListId) -> None:
             _finish(root, list_id)
 
 
+def revision_folders(root: Path, list_id: ListId) -> tuple[Path, Path]:
+    """Where a revision of the list is made, and where it puts what it replaces."""
+    return _staged(root, list_id), _replaced(root, list_id)
+
+
 def _finish(root: Path, list_id: ListId) -> None:
     if not (root / list_id).exists():
         _staged(root, list_id).rename(root / list_id)

@@ -42,7 +42,7 @@ class Recipient:
 class Unfinished:
     """A `list` or `delivery` that could not be looked into.
 
-    `state`: `making`, `failed` (it may be tried again) or `damaged`.
+    `state`: `making`, `failed` (it may be tried again), `gone` (not where it was made) or `damaged`.
     """
 
     thing: str

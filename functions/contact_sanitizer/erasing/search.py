@@ -1,15 +1,15 @@
-"""Where a person is still to be found. Nothing is changed here."""
+"""Where a person is still to be found. Nothing is changed here but what dead makers of lists have left."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.delivery.deliveries import Delivery
 from contact_sanitizer.delivery.redeem import REDEMPTION
 from contact_sanitizer.delivery.traces import delivered_to, redeemed_in
+from contact_sanitizer.erasing.absent import still_open
 from contact_sanitizer.erasing.damage import looked_at_twice
 from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.erasing.receipt import Unfinished
@@ -18,9 +18,6 @@ from contact_sanitizer.listid import ListId
 from contact_sanitizer.policy_words import Evidence
 from contact_sanitizer.terms import Use
 from contact_sanitizer.tracing.trace import Unread, decided_in
-
-#: What was begun longer ago is not finished any more: its upload is gone, or whoever made it (milliseconds).
-LONGEST_MAKING: Final = 24 * 3_600_000
 
 
 @dataclass
@@ -79,9 +76,10 @@ class Search:
         """A list that cannot be looked into: one that is still to come, or to be mended, is named."""
         self.uses.append(entry.terms.use)
         self.unchecked.append(entry.terms.use)
-        young = self.desk.delivery.clock() - entry.started_at < LONGEST_MAKING
-        if why is Unread.DAMAGED or (why in {Unread.MAKING, Unread.FAILED} and young):
-            self.unfinished[entry.list_id] = Unfinished("list", entry.list_id, why.value)
+        if state := still_open(entry, why, self.desk):
+            self.unfinished[entry.list_id] = Unfinished("list", entry.list_id, state.value)
+        else:
+            self.unfinished.pop(entry.list_id, None)
 
     def _was_delivered(self, delivery_id: ListId) -> bool:
         """Whether the person was on a delivery; one whose note is damaged is looked at again the next time.

@@ -37,6 +37,7 @@ class Unread(StrEnum):
     MAKING = "making"
     FAILED = "failed"
     GONE = "gone"
+    FORGOTTEN = "forgotten"
     DAMAGED = "damaged"
 
 
