@@ -19,9 +19,17 @@ from contact_sanitizer.catalogue import State
 from contact_sanitizer.delivery.rendering import Form
 from contact_sanitizer.embedded.listfolder import ListFolder, ListFolders
 from contact_sanitizer.erasing import erase as erasing
+from contact_sanitizer.erasing.absent import forget_list
 from contact_sanitizer.erasing.erase import close_erasure
 from contact_sanitizer.erasing.receipt import Receipt
-from contact_sanitizer.errors import AuditError, DeliveryError, IntakeError, OutputError, RegistryError
+from contact_sanitizer.errors import (
+    AuditError,
+    DeliveryError,
+    IntakeError,
+    OutputError,
+    RegistryError,
+    RequestError,
+)
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.registering.desk import ConsentTerms
 from contact_sanitizer.workspace import Workspace
@@ -494,6 +502,77 @@ def lose_list(place: Place, list_id: str) -> None:
     for name in ("manifest.json", "clean.csv", "decisions.parquet", "rejects.csv"):
         key = f"lists/default/{list_id}/{name}"
         place.cloud.clients.s3.delete_object(Bucket="demo-clean", Key=key)
+
+
+def test_a_list_that_is_away_is_named_until_it_is_back(home: Place) -> None:
+    counter, folder = home.counter, home.counter.folder
+    agree(home.work, PHONES)
+    upload = write_csv(folder / "list.csv", [["phone"], *([phone] for phone in PHONES)])
+    made = run(home.work, upload, out=folder / "out").manifest.list_id
+    counter.made()
+    (folder / "out").rename(folder / "moved")
+    away = closed(home)
+    assert unfinished(away) == [(made, "gone")]
+    assert away.removed["lists"] == 1
+    assert unfinished(closed(home)) == [(made, "gone")]
+    counter.pass_time(100 * 86_400)
+    assert unfinished(closed(home)) == [(made, "gone")]
+    (folder / "moved").rename(folder / "out")
+    back = closed(home)
+    assert back.is_complete
+    assert back.removed["lists"] == 1
+    assert home.trace().is_unknown
+    home.verify()
+
+
+def test_a_list_that_lacks_its_decisions_is_named(home: Place) -> None:
+    made = home.counter.made()
+    (home_of(home.work).home.lists / made / "decisions.parquet").unlink()
+    assert unfinished(closed(home)) == [(made, "gone")]
+
+
+def test_a_list_whose_time_in_a_stack_is_over_is_no_obstacle(tmp_path: Path) -> None:
+    place = place_in("stack", tmp_path)
+    made = place.counter.made()
+    lose_list(place, made)
+    assert closed(place).is_complete
+    with pytest.raises(RequestError, match="request_invalid"):
+        forget_list(ListId(made), place.work.erase_desk)
+
+
+def test_a_list_that_was_deleted_for_good_is_forgotten_and_found_where_it_comes_back(home: Place) -> None:
+    made = ListId(home.counter.made())
+    lists, desk = home_of(home.work).home.lists, home.work.erase_desk
+    with pytest.raises(OutputError, match="list_exists"):
+        forget_list(made, desk)
+    shutil.copytree(lists / made, home.counter.folder / "backup")
+    (lists / made / "manifest.json").unlink()
+    with pytest.raises(OutputError, match="list_exists"):
+        forget_list(made, desk)
+    shutil.rmtree(lists / made)
+    assert unfinished(closed(home)) == [(made, "gone")]
+    forget_list(made, desk)
+    forget_list(made, desk)
+    assert closed(home, BOB).is_complete
+    assert not home.trace(BOB).lists
+    shutil.copytree(home.counter.folder / "backup", lists / made)
+    assert closed(home, BOB).removed["lists"] == 1
+    home.verify()
+
+
+def test_a_list_that_is_being_made_is_not_forgotten(home: Place) -> None:
+    said: list[str] = []
+
+    def forget() -> None:
+        (entry,) = home.work.catalogue.entries()
+        with pytest.raises(OutputError) as caught:
+            forget_list(ListId(entry.list_id), home.work.erase_desk)
+        said.append(caught.value.code)
+
+    home.work.sanitize(Meanwhile(UPLOAD, forget), policy())
+    assert set(said) == {"list_busy"}
+    with pytest.raises(OutputError, match="list_unknown"):
+        forget_list(home.work.new_id(), home.work.erase_desk)
 
 
 def test_who_was_handed_the_person_is_told_in_the_receipt(home: Place) -> None:

@@ -168,6 +168,31 @@ def test_a_run_that_failed_keeps_nobody_from_being_erased(home: Path) -> None:
     assert command("audit", "verify", home=home).status == 0
 
 
+def test_a_list_that_is_away_is_named_with_what_to_do(home: Path) -> None:
+    (entry,) = command("lists", "--json", home=home).document["lists"]
+    away = home.parent / "away"
+    Path(entry["place"]).rename(away)
+    said = erased(home)
+    assert said.code == "erase_unfinished"
+    assert f"NOT erased from list {entry['list_id']}: it is not where it was made." in said.out
+    assert f"'lists forget {entry['list_id']}'" in said.out
+    assert "NOT looked into" in command("trace", "-", home=home, give=PHONE.encode()).out
+    away.rename(entry["place"])
+    document = erased(home, "--json").document
+    assert (document["complete"], document["removed"]["lists"]) == (True, 1)
+    away = Path(entry["place"]).rename(away)
+    assert erased(home, phone=OTHER).status == 1
+    forgotten = command("lists", "forget", entry["list_id"], "--json", home=home)
+    assert forgotten.document == {"list_id": entry["list_id"], "state": "forgotten"}
+    assert operations(home)[-1] == "list.forgotten"
+    assert "forgotten" in command("lists", home=home).out
+    assert erased(home, phone=OTHER).status == 0
+    assert "given up" in command("trace", "-", home=home, give=OTHER.encode()).out
+    assert command("audit", "verify", home=home).status == 0
+    assert command("audit", "report", home=home).status == 0
+    assert command("lists", "forget", "nonsense", home=home).code == "list_unknown"
+
+
 def test_a_refusal_is_left_where_that_is_asked_for(home: Path) -> None:
     assert "refusal: tenant, opted_out" in erased(home, "--leave-refusal").out
     assert "in force" in command("block", "show", "-", home=home, give=PHONE.encode()).out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +45,7 @@ CASES = [
         before=("list",),
         fails="phone_column_missing",
     ),
+    Case(Action.LIST_FORGOTTEN, "lists forget {failed}"),
     Case(Action.CONSENT_RECORDED, "consent record - --purpose marketing --channel sms", PHONES[2]),
     Case(Action.CONSENT_WITHDRAWN, "consent withdraw -", PHONES[0]),
     Case(Action.CONSENT_IMPORTED, "consent import {folder}/consents.csv"),
@@ -134,18 +135,20 @@ class Place:
     list_id: str
     delivery: str
     key: int
+    failed: str
 
     @property
     def home(self) -> Path:
         return self.folder / "home"
 
     def run(self, case: Case) -> Said:
-        named = {"folder": self.folder, "list": self.list_id, "delivery": self.delivery, "key": self.key}
+        ids = {"list": self.list_id, "delivery": self.delivery, "failed": self.failed, "key": self.key}
+        named = {"folder": self.folder, **ids}
         words = [word.format(**named) for word in case.words.split()]
         return command(*words, home=self.home, give=case.give.encode() + b"\n")
 
     def copied(self, folder: Path) -> Place:
-        return Place(shutil.copytree(self.folder, folder), self.list_id, self.delivery, self.key)
+        return replace(self, folder=shutil.copytree(self.folder, folder))
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +171,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Place:
     (folder / "tokens").write_text((folder / "given.csv").read_text().partition("\n")[2])
     # Found by nobody yet: who looks for recalls notes it.
     assert command("block", "add", "-", home=home, give=PHONES[1].encode() + b"\n").status == 0
-    return Place(folder, made["list_id"], delivered["delivery"], key)
+    assert command("run", folder / "nothing.csv", home=home).code == "phone_column_missing"
+    (failed,) = (
+        entry["list_id"]
+        for entry in command("lists", "--json", home=home).document["lists"]
+        if entry["state"] == "failed"
+    )
+    return Place(folder, made["list_id"], delivered["delivery"], key, failed)
 
 
 def state_of(place: Place) -> State:

@@ -280,7 +280,7 @@ CASES = [
     cli(Action.AUDIT_RECONCILED, "audit reconcile {folder}/trail", fails="reads_flagged"),
     cli(Action.AUDIT_REPORTED, "audit report --html {folder}/page.html", look=True),
 ]
-ELSEWHERE = frozenset({Action.DELIVERY_FAILED, Action.AUDIT_REKEYED})
+ELSEWHERE = frozenset({Action.DELIVERY_FAILED, Action.AUDIT_REKEYED, Action.LIST_FORGOTTEN})
 """What the suite of homes shows; the use case is the same."""
 
 

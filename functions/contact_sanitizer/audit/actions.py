@@ -24,6 +24,7 @@ class Action(StrEnum):
     LIST_PUBLISHED = "list.published"
     LIST_FAILED = "list.failed"
     LIST_SHOWN = "list.shown"
+    LIST_FORGOTTEN = "list.forgotten"
     DELIVERY_BEGUN = "delivery.begun"
     DELIVERY_PUBLISHED = "delivery.published"
     DELIVERY_DENIED = "delivery.denied"
@@ -111,6 +112,7 @@ MEANING: Final = MappingProxyType(
         Action.LIST_PUBLISHED: _called(1),
         Action.LIST_FAILED: _called(1),
         Action.LIST_SHOWN: _called(2),
+        Action.LIST_FORGOTTEN: _called(4),
         Action.DELIVERY_BEGUN: _called(2),
         Action.DELIVERY_PUBLISHED: _called(2),
         Action.DELIVERY_DENIED: _called(2),

@@ -30,7 +30,8 @@ _REMOVED = {
 _WHY = {
     "making": "is still being made",
     "failed": "was not finished and may be tried again, for a day",
-    "gone": "is not where it was made; put it back and run the same again",
+    "gone": "is not where it was made. Put it back and run the same again, or, if it was deleted for good,"
+    " say 'lists forget {name}' first",
     "damaged": "is not what was written; see 'audit verify'",
 }
 
@@ -120,7 +121,9 @@ def _print(document: dict[str, Any], receipt: Path | None) -> None:
     for each in document["recipients"]:
         click.echo(f"  {each['sender']}, as {each['form']}, delivery {each['delivery']} of {each['at']}")
     for each in document["unfinished"]:
-        click.echo(f"\nNOT erased from {each['thing']} {each['name']}: it {_WHY[each['state']]}")
+        click.echo(
+            f"\nNOT erased from {each['thing']} {each['name']}: it {_WHY[each['state']].format_map(each)}"
+        )
     click.echo(f"\nAudit event {document['audit']['event']}")
     if receipt:
         click.echo(f"Receipt in {receipt}")

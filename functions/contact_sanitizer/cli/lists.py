@@ -10,6 +10,7 @@ import click
 from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.opening import open_workspace
+from contact_sanitizer.erasing.absent import forget_list
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.listid import ListId, parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
@@ -19,7 +20,10 @@ from contact_sanitizer.ports import ListShelf
 @click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def lists(context: click.Context) -> None:
-    """Show which lists were made, oldest first; 'lists show LIST' tells one."""
+    """Show which lists were made, oldest first; 'lists show LIST' tells one.
+
+    'lists forget LIST': one whose files were deleted for good.
+    """
     if context.invoked_subcommand:
         return
     with open_workspace(context) as workspace:
@@ -40,6 +44,23 @@ def show(context: click.Context, list_id: str) -> None:
             raise OutputError("list_unknown", "no list of that id was made here")
         manifest = _manifest(workspace.shelf_of(entry), entry)
     emit(context, manifest, lambda: click.echo(json.dumps(manifest, ensure_ascii=False, indent=2)))
+
+
+@lists.command()
+@click.argument("list_id", metavar="LIST")
+@click.pass_context
+def forget(context: click.Context, list_id: str) -> None:
+    """Look no more for LIST, whose files were deleted for good.
+
+    Until then an erasure is not complete: whoever was on a list that is only moved or unmounted still is.
+    """
+    with open_workspace(context) as workspace:
+        known = parse_list_id(list_id)
+        if known is None:
+            raise OutputError("list_unknown", "no list of that id was made here")
+        forget_list(known, workspace.erase_desk)
+    said = f"List {known} is looked for no more."
+    emit(context, {"list_id": known, "state": "forgotten"}, lambda: click.echo(said))
 
 
 def _manifest(shelf: ListShelf, entry: ListEntry) -> dict[str, Any]:

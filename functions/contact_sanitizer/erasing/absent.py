@@ -1,4 +1,4 @@
-"""A list that is not there: whether anybody may still be on it.
+"""A list that is not there: whether anybody may still be on it, and its owner's word that nobody is.
 
 What is knowable decides. In a stack an upload may be told again for a day, and a list that was made and is
 gone has reached its end. At home nobody takes a run up again, for the next one makes a list of its own: one
@@ -15,6 +15,7 @@ from typing import Final
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import ListEntry
 from contact_sanitizer.erasing.desk import EraseDesk
+from contact_sanitizer.errors import OutputError, RequestError
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.ports import Absence
 from contact_sanitizer.tracing.trace import Unread
@@ -35,11 +36,38 @@ def still_open(entry: ListEntry, why: Unread, desk: EraseDesk) -> Unread | None:
     if absence is Absence.AS_ENTERED:
         young = desk.delivery.clock() - entry.started_at < LONGEST_MAKING
         return why if young and why is not Unread.GONE else None
-    if why is Unread.GONE:
-        return None
-    if absence is Absence.OPEN:
+    if why is Unread.GONE or absence is Absence.OPEN:
         return why
     return _of_a_dead_maker(entry, absence, desk)
+
+
+def forget_list(list_id: ListId, desk: EraseDesk) -> None:
+    """Look for a list no more, whose owner says that its files are gone for good; announced before.
+
+    One that comes back all the same is found by the next erasure. Raises `OutputError`: `list_unknown`,
+    `list_exists` where any of it is there, `list_busy` where it is being made; `RequestError` in a stack,
+    whose lists go when their time is over.
+    """
+    entry = desk.catalogue.get(list_id)
+    if entry is None:
+        raise OutputError("list_unknown", "no list of that id was made here")
+    shelf = desk.shelf_of(entry)
+    absence = shelf.absence(list_id) if shelf.manifest(list_id) is None else Absence.PART
+    match absence:
+        case Absence.AS_ENTERED:
+            raise RequestError(
+                "request_invalid", "a stack's lists are gone by themselves when their time is over"
+            )
+        case Absence.PART:
+            message = (
+                "files of that list are there: delete its folder first, also the hidden ones of its name"
+            )
+            raise OutputError("list_exists", message)
+        case Absence.OPEN:
+            raise OutputError("list_busy", "that list is being made")
+    if entry.state != "forgotten":
+        desk.delivery.announce(Action.LIST_FORGOTTEN, list_id=list_id)
+        desk.catalogue.change(list_id, lambda entry: replace(entry, state="forgotten"))
 
 
 def _of_a_dead_maker(entry: ListEntry, absence: Absence, desk: EraseDesk) -> Unread | None:

@@ -21,6 +21,7 @@ CHANGES: Final = frozenset(
         Action.PRINCIPAL_ADMITTED,
         Action.PRINCIPAL_REMOVED,
         Action.BLOCK_REMOVED,
+        Action.LIST_FORGOTTEN,
         Action.PERSON_ERASED,
         Action.QUEUE_REDRIVEN,
         Action.AUDIT_REKEYED,
