@@ -107,7 +107,8 @@ def _create(place: Path, data: bytes) -> None:
 
 def _print(document: dict[str, Any], receipt: Path | None) -> None:
     if not any(document["removed"].values()):
-        click.echo("Nothing was known of this person: nothing was removed.")
+        known = "known" if document["complete"] else "found"
+        click.echo(f"Nothing was {known} of this person: nothing was removed.")
     else:
         click.echo(f"Erased on {document['finished_at']}. Removed:")
     for kind, count in document["removed"].items():
