@@ -117,6 +117,14 @@ def test_a_quota_ends_a_redemption_and_keeps_what_was_printed(home: Path) -> Non
     assert json.loads(said.out.splitlines()[0]) == {"token": "junk", "refused": "not_redeemable"}
 
 
+def test_a_home_may_be_moved_with_its_lists(home: Path, list_id: str) -> None:
+    moved = home.rename(home.with_name("moved"))
+    words = ("--to", "gate", "--purpose", "marketing", "--out", home.parent / "out.csv")
+    assert command("deliver", list_id, *words, home=moved).status == 0
+    assert command("erase", "-", "--json", home=moved, give=PHONES[0].encode()).document["complete"] is True
+    assert command("audit", "verify", "--json", home=moved).document["lists"]["elsewhere"] == 0
+
+
 def test_a_redemption_is_lines_with_json_too(home: Path, list_id: str) -> None:
     out = home.parent / "out.csv"
     command("deliver", list_id, "--to", "gate", "--purpose", "marketing", "--out", out, home=home)

@@ -30,11 +30,12 @@ class ListFolders:
     """Implements `ports.RevisableShelf` on a folder: a folder a list."""
 
     root: Path
+    name: str = ""
 
     @property
     def place(self) -> str:
-        """The folder."""
-        return str(self.root)
+        """The folder, or what it is called wherever it is."""
+        return self.name or str(self.root)
 
     def begin(self, list_id: ListId) -> ListFolder:
         """A new list; `OutputError` (`list_exists`, `out_unwritable`) where none can be made."""

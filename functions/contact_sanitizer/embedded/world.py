@@ -17,6 +17,8 @@ from contact_sanitizer.embedded.listfolder import ListFolders
 from contact_sanitizer.embedded.records import SqliteRecords
 from contact_sanitizer.embedded.registry import SqliteRegistry
 
+_OWN = "home:lists"
+
 
 @dataclass
 class HomeWorld:
@@ -62,8 +64,10 @@ class HomeWorld:
         return SqliteRegistry.open(self.places.registry, self.places.snapshots)
 
     def shelf(self, place: str | None) -> ListFolders:
-        """Lists in the folder `place`, or in the home's own."""
-        return ListFolders(Path(place or self.home.lists).absolute())
+        """Lists in the folder `place`, or in the home's own, which is so called wherever the home is."""
+        own = self.home.lists.absolute()
+        root = own if place in {None, _OWN} else Path(place or "").absolute()
+        return ListFolders(root, _OWN if root == own else "")
 
     def deliveries(self, out: str | None) -> DeliveryFolder:
         """Deliveries to the file `out`; without one only what was delivered before can be looked at."""
@@ -76,7 +80,7 @@ class HomeWorld:
             known.add(kept.name)
             yield kept
         for place, list_id in elsewhere:
-            folder = Path(place) / list_id
+            folder = self.shelf(place).root / list_id
             if list_id not in known and folder.is_dir():
                 yield list_at(folder)
 
