@@ -17,6 +17,7 @@ from cloudworld import CLEAN, CloudWorld, cloud
 from commands import command
 from contact_sanitizer.audit.accounts import (
     Compared,
+    Notes,
     Published,
     Recorded,
     compare_deliveries,
@@ -167,6 +168,22 @@ def test_what_waits_for_the_seal_is_announced_too() -> None:
     assert compare_deliveries(verify_log(objects, VERIFIERS).published, [kept(TWO, file=CONTENT)]).agreed == 1
 
 
+def test_a_note_that_has_to_be_there_is_missed_and_one_that_had_to_go_is_not() -> None:
+    log = published(announced(ONE, both()), announced(TWO, {"file": "0" * 64}))
+    there = [kept(ONE, people=NOTE)]
+
+    def since(moment: int, now: list[Kept]) -> Notes:
+        return Notes(moment, lambda: now)
+
+    assert compare_deliveries(log, there, notes=since(0, there)).agreed == 1
+    with pytest.raises(AuditError, match="people_missing") as raised:
+        compare_deliveries(log, [kept(ONE, file=CONTENT)], notes=since(START, []))
+    assert ONE in raised.value.message
+    assert compare_deliveries(log, [], notes=since(START + 1, [])) == Compared(0, 2)
+    # delivered while the log was read
+    assert compare_deliveries(log, [], notes=since(0, there)) == Compared(0, 2)
+
+
 def test_folders_are_read_as_a_home_a_bucket_and_a_sender_keep_them(tmp_path: Path) -> None:
     (tmp_path / f"{ONE}.people").write_bytes(NOTE)
     (tmp_path / ".people.7.partial").write_bytes(b"half")
@@ -234,6 +251,23 @@ def test_an_altered_note_or_record_of_a_delivery_is_named_and_that_is_an_event(f
     one = next(deliveries.all())
     deliveries.change(one.delivery_id, lambda known: replace(known, sha256="0" * 64))
     assert command("audit", "verify", home=home).code == "delivery_altered"
+
+
+def test_a_note_that_is_gone_from_a_home_is_named_and_that_is_an_event(folder: Path) -> None:
+    home, gone = folder / "home", notes(folder)[1]
+    gone.unlink()
+    said = command("audit", "verify", home=home)
+    assert (said.status, said.code) == (1, "people_missing")
+    assert gone.stem in said.err
+    assert "more" not in said.err
+    for note in notes(folder):
+        note.unlink()
+    assert "and of 2 more" in command("audit", "verify", home=home).err
+    (home / "tenants/default/deliveries").rmdir()
+    assert command("audit", "verify", home=home).code == "people_missing"
+    failed = command("audit", "show", "--action", "audit", "--outcome", "failure", "--json", home=home)
+    assert {event["code"] for event in failed.document["events"]} == {"people_missing"}
+    assert command("audit", "verify", "--deliveries", folder / "out", home=home).status == 0
 
 
 def test_senders_files_are_compared_with_a_copy_of_the_log_and_a_key(folder: Path) -> None:

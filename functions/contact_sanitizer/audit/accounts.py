@@ -13,6 +13,7 @@ from typing import Any, Final
 from contact_sanitizer.audit.beside import FILE, PEOPLE, Kept, Open, lists_in
 from contact_sanitizer.audit.replacements import Replacements
 from contact_sanitizer.errors import AuditError
+from contact_sanitizer.listid import ListId, moment_of
 from contact_sanitizer.protection.digests import note_digest
 
 _ACTION: Final = re.compile(rb'"api":\{"operation":"(list|delivery)\.published"\}')
@@ -78,6 +79,17 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Notes:
+    """Which notes of people have to be there: those of deliveries made from `since` on (milliseconds).
+
+    `there`: what is kept of deliveries now.
+    """
+
+    since: int
+    there: Callable[[], Iterable[Kept]]
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """Deliveries that agree with their events, and those of which that cannot be said.
 
@@ -125,18 +137,24 @@ def _compare_list(kept: Kept, states: Sequence[Mapping[str, Any]]) -> None:
 
 
 def compare_deliveries(
-    published: Published, kept: Iterable[Kept], recorded: Iterable[Recorded] = ()
+    published: Published,
+    kept: Iterable[Kept],
+    recorded: Iterable[Recorded] = (),
+    notes: Notes | None = None,
 ) -> Compared:
     """Compare deliveries, and what the catalogue records of them, with their events.
 
     `AuditError`: `delivery_unannounced` for one that was handed out without an event, `delivery_altered`
-    where its file, its note or its record is not what was announced.
+    where its file, its note or its record is not what was announced, `people_missing` where one of `notes`
+    is not there.
     """
     comparison = _Deliveries(published)
     for record in recorded:
         comparison.take_record(record)
     for one in kept:
         comparison.take(one)
+    if notes:
+        comparison.require(notes)
     elsewhere = len(published.deliveries.keys() - comparison.here)
     return Compared(len(comparison.agreed), elsewhere, comparison.unproven, comparison.unfinished)
 
@@ -147,6 +165,7 @@ class _Deliveries:
     def __init__(self, published: Published) -> None:
         self.here: set[str] = set()
         self.agreed: set[str] = set()
+        self._noted: set[str] = set()
         self.unproven = self.unfinished = 0
         self._published = published
         self._by_file = {
@@ -172,10 +191,30 @@ class _Deliveries:
             self.unfinished += bool(kept.files)
             return
         self.here.add(name)
+        if PEOPLE in kept.files:
+            self._noted.add(name)
         agreed = [self._fits(name, word, opened, announced) for word, opened in kept.files.items()]
         self.unproven += agreed.count(False)
         if agreed and all(agreed):
             self.agreed.add(name)
+
+    def require(self, notes: Notes) -> None:
+        """Raises where a note is gone that has to be there: who is on it can be recalled no more."""
+        missing = {
+            name
+            for name, announced in self._published.deliveries.items()
+            # An id begins with a moment before its note was kept, which a note outlives by its whole term.
+            if PEOPLE in announced and moment_of(ListId(name)) >= notes.since and name not in self._noted
+        }
+        if missing:
+            # One that was made meanwhile is in the log already, and was not there yet to be listed.
+            missing -= {kept.name for kept in notes.there() if PEOPLE in kept.files}
+        if missing:
+            more = f" (and of {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+            message = (
+                f"the note of the people of delivery {min(missing)}{more} is gone: nobody on it is recalled"
+            )
+            raise AuditError("people_missing", message)
 
     def _fits(self, name: str, word: str, opened: Open, announced: Mapping[str, set[str]]) -> bool:
         """Whether a file is shown to be the announced one; False where nothing says so or otherwise."""

@@ -12,6 +12,7 @@ import click
 
 from contact_sanitizer.audit.accounts import (
     Compared,
+    Notes,
     Recorded,
     compare_deliveries,
     compare_kept_lists,
@@ -150,6 +151,7 @@ class _Beside:
     lists: Sequence[Kept] | None
     deliveries: Sequence[Kept] | None
     recorded: Sequence[Recorded]
+    notes: Notes | None = None
 
 
 def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
@@ -165,11 +167,17 @@ def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
         None if lists is None else list(lists),
         None if deliveries is None else list(deliveries),
         _recorded(workspace) if workspace else [],
+        _notes(workspace) if workspace and not wishes.deliveries else None,
     )
 
 
 def _in_all(look: Callable[[Path], Iterator[Kept]], folders: Sequence[Path]) -> Iterator[Kept]:
     return chain.from_iterable(map(look, folders))
+
+
+def _notes(workspace: Workspace) -> Notes:
+    world = workspace.world
+    return Notes(world.people_kept_since(workspace.clock()), world.kept_deliveries)
 
 
 def _places(workspace: Workspace) -> Iterator[tuple[str, str]]:
@@ -190,7 +198,7 @@ def _compared(log: Verified, beside: _Beside) -> Found:
         None if beside.lists is None else compare_kept_lists(published, beside.lists),
         None
         if beside.deliveries is None
-        else compare_deliveries(published, beside.deliveries, beside.recorded),
+        else compare_deliveries(published, beside.deliveries, beside.recorded, beside.notes),
     )
 
 
