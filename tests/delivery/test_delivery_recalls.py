@@ -226,7 +226,7 @@ def test_of_a_delivery_whose_people_are_no_longer_kept_what_was_found_stays(
     untold, pending = pending_recalls(counter.desk())
     assert isinstance(pending, Pending)
     assert (untold, pending.unacknowledged) == (Untold(delivery_id, "gate", "people_gone"), 1)
-    assert counter.last_event["code"] == "people_gone"
+    assert counter.last_event["code"] == "people_missing"
 
 
 def test_one_note_that_cannot_be_read_keeps_no_other_deliverys_recalls_back(
@@ -243,7 +243,7 @@ def test_one_note_that_cannot_be_read_keeps_no_other_deliverys_recalls_back(
     assert found[others[0]] == Untold(others[0], "gate", "people_damaged")
     assert isinstance(found[others[1]], Pending)
     codes = [event["code"] for event in counter.events if event["operation"] == "recalls.denied"]
-    assert sorted(codes) == ["people_damaged", "people_gone"]
+    assert sorted(codes) == ["people_damaged", "people_missing"]
 
 
 def test_people_that_had_to_go_are_no_finding_but_damaged_ones_are(

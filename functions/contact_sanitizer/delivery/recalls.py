@@ -32,6 +32,7 @@ RECALL: Final = "recall"
 ACKNOWLEDGED: Final = "acknowledged"
 GONE: Final = "people_gone"
 DAMAGED: Final = "people_damaged"
+LOST: Final = "people_missing"
 _PAGE: Final = 50_000
 
 
@@ -157,8 +158,10 @@ def pending_recalls(desk: DeliveryDesk, kept_since: int = 0) -> Iterator[Pending
 
 
 def announce_untold(delivery: Delivery, why: str, desk: DeliveryDesk) -> None:
-    """Tell the log that a delivery's recalls could not be looked for, and why."""
-    desk.announce(Action.RECALLS_DENIED, outcome=Outcome.FAILURE, code=why, **_about(delivery))
+    """Tell the log that a delivery's recalls could not be looked for, whose people have to be there."""
+    # That they are gone is said by everybody who asks late; that they are lost has to stand out.
+    code = LOST if why == GONE else why
+    desk.announce(Action.RECALLS_DENIED, outcome=Outcome.FAILURE, code=code, **_about(delivery))
 
 
 @dataclass(frozen=True, slots=True)

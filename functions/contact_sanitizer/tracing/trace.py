@@ -155,6 +155,8 @@ class Trace:
     @property
     def counts(self) -> Mapping[str, int]:
         """What was found, in numbers."""
+        unread = [each.why for each in (*self.unread, *self.unread_deliveries)]
+        damaged = unread.count(Unread.DAMAGED)
         return {
             "lists": len(self.lists),
             "lists_read": self.lists_read,
@@ -162,6 +164,7 @@ class Trace:
             "rows": sum(listed.decided.count for listed in self.lists),
             "deliveries": len(self.deliveries),
             **({"deliveries_unread": len(self.unread_deliveries)} if self.unread_deliveries else {}),
+            **({"damaged": damaged} if damaged else {}),
             "redemptions": len(self.redemptions),
             "events": len(self.history.consents) + len(self.history.suppressions),
             **({"unfinished": 1} if self.told_to else {}),
