@@ -155,7 +155,7 @@ class Trace:
     @property
     def counts(self) -> Mapping[str, int]:
         """What was found, in numbers."""
-        unread = [each.why for each in (*self.unread, *self.unread_deliveries)]
+        unread = [each.why for each in self.unread] + [each.why for each in self.unread_deliveries]
         damaged = unread.count(Unread.DAMAGED)
         return {
             "lists": len(self.lists),
