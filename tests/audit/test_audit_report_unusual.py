@@ -179,8 +179,19 @@ def test_damage_that_somebody_met_is_told_once_a_day(action: Action, code: str) 
     told = found(diary)["damage_met"]
     assert [each["when"][:10] for each in told] == ["2026-09-21", "2026-09-22"]
     assert {each["who"] for each in told} == {"role/gate"}
-    assert told[0]["said"] == f"{action}: {code}, delivery {delivered} (2 times that day)"
-    assert told[1]["said"] == f"{action}: {code}, delivery {delivered}"
+    thing = f"list {made}" if code == "list_damaged" else f"delivery {delivered}"
+    assert told[0]["said"] == f"{action}: {code}, {thing} (2 times that day)"
+    assert told[1]["said"] == f"{action}: {code}, {thing}"
+
+
+def test_a_damaged_list_is_one_finding_however_many_deliveries_of_it_fail() -> None:
+    diary = Diary()
+    made = diary.new_id(TODAY)
+    for at in (TODAY, TODAY + 1):
+        diary.deny(at, Action.DELIVERY_FAILED, "list_damaged", list_id=made, delivery_id=diary.new_id(at))
+    assert [each["said"] for each in found(diary)["damage_met"]] == [
+        f"delivery.failed: list_damaged, list {made} (2 times that day)"
+    ]
 
 
 def test_damage_that_a_trace_names_is_told_too() -> None:

@@ -103,7 +103,7 @@ class Unusual:
     def _person(self, event: Told) -> None:
         day = event.at // DAY
         if _is_damage(event):
-            met = (event.code, event.action, event.principal, event.list_id, event.delivery_id, str(day))
+            met = (event.code, event.action, event.principal, _thing(event), str(day))
             first, count = self._damage.get(met, (event, 0))
             self._damage[met] = first, count + 1
         if is_refusal(event):
@@ -223,10 +223,18 @@ def _is_damage(event: Told) -> bool:
     return event.code in DAMAGES and event.action not in _CHECKS
 
 
+def _thing(event: Told) -> str:
+    """What is damaged, by its id; empty where the event names none."""
+    list_id, delivery_id = event.list_id, event.delivery_id
+    if list_id and (not delivery_id or event.code.startswith("list_")):
+        return f"list {list_id}"
+    return f"delivery {delivery_id}" if delivery_id else ""
+
+
 def _met(event: Told, count: int) -> str:
-    """What somebody met: the thing by its id, where the event names one."""
-    thing = f"delivery {event.delivery_id}" if event.delivery_id else f"list {event.list_id}"
-    where = f", {thing}" if event.delivery_id or event.list_id else ""
+    """What somebody met, and how often."""
+    thing = _thing(event)
+    where = f", {thing}" if thing else ""
     return f"{event.action}: {event.code or 'damaged'}{where}" + (
         f" ({count:,} times that day)" if count > 1 else ""
     )
