@@ -29,7 +29,7 @@ class Kept:
     """One list or delivery: its id, and how each of its files is opened, by the word of its digest.
 
     A file that only its digest can tell which delivery it is of has an empty `name`; `place`: which one of
-    its folder's files it is, in words, counted by their names, which may hold anything and are never repeated.
+    its folder's files it is, in words, counted by name. Names may hold anything, and are never repeated.
     """
 
     name: str
