@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contact_sanitizer.delivery.recalls import acknowledge
-from contact_sanitizer.errors import AuditError, CatalogueError, DeliveryError, IntakeError, OutputError
+from contact_sanitizer.errors import AuditError, CatalogueError, IntakeError, OutputError
 from contact_sanitizer.intake.raw import LocalFile
 from contact_sanitizer.listid import ListId
 from contact_sanitizer.outputs.decided import MOST_ROWS, decided_of
@@ -240,15 +240,23 @@ def test_where_its_end_cannot_be_announced_nothing_is_told(
     assert len(written) == 2
 
 
-def test_a_story_that_cannot_be_told_whole_is_not_told(counter: Counter) -> None:
+def test_a_delivery_whose_note_is_damaged_keeps_no_other_back(counter: Counter) -> None:
     counter.sender()
-    counter.deliver(counter.made())
-    (note,) = home_of(counter.place).places.deliveries.iterdir()
+    made = counter.made()
+    damaged, sound = (counter.deliver(made, format=name)[0].delivery.delivery_id for name in ("csv", "jsonl"))
+    note = home_of(counter.place).places.deliveries / f"{damaged}.people"
     note.write_bytes(note.read_bytes()[:-1])
-    with pytest.raises(DeliveryError, match="people_damaged"):
-        traced(counter, PHONES[0])
-    assert [look["status"] for look in looks(counter)] == ["begun", "Failure"]
-    assert looks(counter)[1]["status_code"] == "people_damaged"
+    document = trace_document(traced(counter, PHONES[0]))
+    assert [each["delivery"] for each in document["deliveries"]] == [sound]
+    assert [(each["delivery"], each["state"]) for each in document["unread_deliveries"]] == [
+        (damaged, "damaged")
+    ]
+    counts = looks(counter)[1]["unmapped"]["counts"]
+    assert (counts["deliveries_unread"], counts["damaged"]) == (1, 1)
+
+
+def test_a_story_that_cannot_be_told_is_not_told(counter: Counter) -> None:
+    counter.made()
     records = counter.place.world.records
     (record,) = records.named("list")
     records.put("list", record.name, {**record.document, "state": "?"}, after=record.version)

@@ -162,6 +162,7 @@ class DeliveryError(ContactSanitizerError):
             "delivery_unknown",
             "people_damaged",
             "people_gone",
+            "recalls_untold",
             "notice_unsent",
             "cursor_refused",
             "too_many_tokens",
@@ -215,6 +216,7 @@ class RequestError(ContactSanitizerError):
             "upload_refused",
             "time_short",
             "trace_failed",
+            "trace_incomplete",
         }
     )
 
@@ -257,6 +259,7 @@ class AuditError(ContactSanitizerError):
             "list_unannounced",
             "delivery_altered",
             "delivery_unannounced",
+            "people_missing",
             "kept_denied",
             "kept_unreadable",
             "key_unannounced",

@@ -488,6 +488,13 @@ class World(Protocol):
         """What is kept of the deliveries of all tenants, likewise."""
         ...
 
+    def people_kept_since(self, now: int) -> int:
+        """Since when deliveries were made whose people have to be kept still; of older ones they may go.
+
+        Milliseconds since 1970 UTC, as `now`.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of what was opened."""
         ...

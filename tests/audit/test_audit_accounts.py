@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pyrage
 import pytest
 
@@ -17,6 +19,7 @@ from cloudworld import CLEAN, CloudWorld, cloud
 from commands import command
 from contact_sanitizer.audit.accounts import (
     Compared,
+    Notes,
     Published,
     Recorded,
     compare_deliveries,
@@ -42,12 +45,20 @@ CONTENT, NOTE = b"token\nct_x\n", b"people of it"
 LISTED = {"manifest.json": b"{}\n", "clean.csv": b"token\n"}
 
 
-def announced(name: str, digests: Mapping[str, str], action: Action = Action.DELIVERY_PUBLISHED) -> bytes:
+def announced(
+    name: str,
+    digests: Mapping[str, str],
+    action: Action = Action.DELIVERY_PUBLISHED,
+    rows: int | None = None,
+) -> bytes:
     uid = sortable_id(START, name[-10:].encode())
     of_delivery = name if action is Action.DELIVERY_PUBLISHED else None
     common = (action, Outcome.BEGUN, START, "ops", "default", ONE, uid)
     list_id = ONE if of_delivery else name
-    return Event(*common, list_id=list_id, delivery_id=of_delivery, digests=digests).line()[:-1]
+    counts = {} if rows is None else {"rows": rows, "suppressed": 9}
+    return Event(*common, list_id=list_id, delivery_id=of_delivery, digests=digests, counts=counts).line()[
+        :-1
+    ]
 
 
 def published(*entries: bytes) -> Published:
@@ -101,7 +112,7 @@ def test_a_delivery_that_nobody_announced_is_named_but_a_note_alone_was_never_ha
     log = published(announced(ONE, both()))
     strange = kept(STRANGE, file=CONTENT, people=NOTE)
     assert code_of(lambda: compare_deliveries(log, [strange])) == "delivery_unannounced"
-    assert compare_deliveries(log, [kept(STRANGE, people=NOTE)]) == Compared(0, 1, 0, 1)
+    assert compare_deliveries(log, [kept(STRANGE, people=NOTE)]) == Compared(0, 1, (), 1)
     assert code_of(lambda: compare_deliveries(log, [], [Recorded(STRANGE, "0" * 64, "0" * 64)])) == (
         "delivery_unannounced"
     )
@@ -125,11 +136,62 @@ def test_a_sealed_delivery_that_is_made_again_has_more_than_one_file() -> None:
 def test_bare_numbers_are_unproven_and_a_file_of_a_sender_is_found_by_its_digest() -> None:
     bare = {word: digest for word, digest in both().items() if word != "file"}
     log = published(announced(ONE, bare), announced(TWO, both(b"two")))
-    assert compare_deliveries(log, [kept(ONE, file=b"+8613812345678\n", people=NOTE)]) == Compared(0, 1, 1)
+    assert compare_deliveries(log, [kept(ONE, file=b"+8613812345678\n", people=NOTE)]) == Compared(
+        0, 1, (ONE,)
+    )
     assert compare_deliveries(log, [kept("", file=b"two")]) == Compared(1, 1)
     assert code_of(lambda: compare_deliveries(log, [kept("", file=b"three")])) == "delivery_unannounced"
     record = Recorded(ONE, sha256(b"three").hexdigest(), both()["people"])
-    assert compare_deliveries(log, [kept("", file=b"three")], [record]) == Compared(0, 1, 1)
+    assert compare_deliveries(log, [replace(kept("", file=b"three"), place="file 9")], [record]) == Compared(
+        0, 1, ("file 9",)
+    )
+
+
+def test_a_file_that_can_be_an_announced_one_of_bare_numbers_is_named_and_no_forgery() -> None:
+    bare = {"people": "0" * 64, "content": "0" * 64}
+    log = published(*(announced(name, bare, rows=2) for name in (ONE, TWO)), announced(STRANGE, bare, rows=1))
+
+    def compared(*contents: bytes) -> Compared:
+        files = [
+            Kept("", {FILE: partial(io.BytesIO, data)}, f"file {number}")
+            for number, data in enumerate(contents, 1)
+        ]
+        return compare_deliveries(log, files)
+
+    csv, quoted = b"phone,city\n8613812345678,x\n8613812345679,y\n", b'hash,city\nab,"x\ny"\ncd,z\n'
+    lines = b'{"phone": "+8613812345678"}\n{"phone": "+8613812345679"}\n'
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({"phone": ["+8613812345678", "+8613812345679"]}), parquet)
+    for content in (csv, quoted, lines, parquet.getvalue()):
+        assert compared(content) == Compared(0, 3, ("file 1",))
+    assert compared(csv, quoted, csv).uncompared == ("file 1", "file 2", "file 3")
+    one_row = b"phone\n8613812345678\n"
+    assert compared(csv, one_row, lines).uncompared == ("file 1", "file 2", "file 3")
+    for forged in (
+        (csv + b"8613812345670,z\n",),
+        (csv, quoted, lines),
+        (csv.replace(b"phone", b"token"),),
+        (parquet.getvalue()[:-1],),
+        (b"age-encryption.org/v1\n",),
+        (b"",),
+        (b"{",),
+        (b"{}\n",),
+        (b"\n",),
+        (b"\xff\n",),
+    ):
+        with pytest.raises(AuditError, match="delivery_unannounced") as raised:
+            compared(*forged)
+        assert f"file {len(forged)} (counted by name)" in raised.value.message
+
+
+def test_with_the_keys_a_file_of_bare_numbers_is_compared() -> None:
+    log = published(announced(ONE, {"people": both()["people"], "content": "ab" * 32}))
+    record = Recorded(ONE, sha256(CONTENT).hexdigest(), both()["people"], lambda _opened: "ab" * 32)
+    assert compare_deliveries(log, [kept("", file=CONTENT)], [record]) == Compared(1, 0)
+    other = replace(record, keyed=lambda _opened: "cd" * 32)
+    assert code_of(lambda: compare_deliveries(log, [kept("", file=CONTENT)], [other])) == "delivery_altered"
+    none = replace(record, keyed=lambda _opened: "")
+    assert compare_deliveries(log, [kept(ONE, file=CONTENT)], [none]) == Compared(0, 0, (ONE,))
 
 
 def test_a_file_that_may_not_be_read_is_unproven_but_one_that_cannot_be_is_an_error() -> None:
@@ -141,7 +203,7 @@ def test_a_file_that_may_not_be_read_is_unproven_but_one_that_cannot_be_is_an_er
 
         return Kept(ONE, {FILE: opened, PEOPLE: lambda: io.BytesIO(NOTE)})
 
-    assert compare_deliveries(log, [failing("kept_denied")]) == Compared(0, 0, 1)
+    assert compare_deliveries(log, [failing("kept_denied")]) == Compared(0, 0, (ONE,))
     assert code_of(lambda: compare_deliveries(log, [failing("kept_unreadable")])) == "kept_unreadable"
 
 
@@ -165,6 +227,22 @@ def test_what_waits_for_the_seal_is_announced_too() -> None:
     )
     objects.put(f"segments/{event.uid}", event.line(), absent=True)
     assert compare_deliveries(verify_log(objects, VERIFIERS).published, [kept(TWO, file=CONTENT)]).agreed == 1
+
+
+def test_a_note_that_has_to_be_there_is_missed_and_one_that_had_to_go_is_not() -> None:
+    log = published(announced(ONE, both()), announced(TWO, {"file": "0" * 64}))
+    there = [kept(ONE, people=NOTE)]
+
+    def since(moment: int, now: list[Kept]) -> Notes:
+        return Notes(moment, lambda: now)
+
+    assert compare_deliveries(log, there, notes=since(0, there)).agreed == 1
+    with pytest.raises(AuditError, match="people_missing") as raised:
+        compare_deliveries(log, [kept(ONE, file=CONTENT)], notes=since(START, []))
+    assert ONE in raised.value.message
+    assert compare_deliveries(log, [], notes=since(START + 1, [])) == Compared(0, 2)
+    # delivered while the log was read
+    assert compare_deliveries(log, [], notes=since(0, there)) == Compared(0, 2)
 
 
 def test_folders_are_read_as_a_home_a_bucket_and_a_sender_keep_them(tmp_path: Path) -> None:
@@ -210,7 +288,13 @@ def notes(folder: Path) -> list[Path]:
 def test_a_home_is_verified_with_its_deliveries(folder: Path) -> None:
     said = command("audit", "verify", "--json", home=folder / "home")
     assert said.document["lists"] == {"compared": 1, "elsewhere": 0}
-    assert said.document["deliveries"] == {"compared": 3, "elsewhere": 0, "unproven": 0, "unfinished": 0}
+    assert said.document["deliveries"] == {
+        "compared": 3,
+        "elsewhere": 0,
+        "unproven": 0,
+        "uncompared": [],
+        "unfinished": 0,
+    }
     text = command("audit", "verify", home=folder / "home").out
     assert "Deliveries: 3 are as they were announced; 0 more are not there" in text
     only = command("audit", "verify", "--log-only", "--json", home=folder / "home").document
@@ -236,19 +320,52 @@ def test_an_altered_note_or_record_of_a_delivery_is_named_and_that_is_an_event(f
     assert command("audit", "verify", home=home).code == "delivery_altered"
 
 
+def test_a_note_that_is_gone_from_a_home_is_named_and_that_is_an_event(folder: Path) -> None:
+    home, gone = folder / "home", notes(folder)[1]
+    gone.unlink()
+    said = command("audit", "verify", home=home)
+    assert (said.status, said.code) == (1, "people_missing")
+    assert gone.stem in said.err
+    assert "more" not in said.err
+    for note in notes(folder):
+        note.unlink()
+    assert "and of 2 more" in command("audit", "verify", home=home).err
+    (home / "tenants/default/deliveries").rmdir()
+    assert command("audit", "verify", home=home).code == "people_missing"
+    failed = command("audit", "show", "--action", "audit", "--outcome", "failure", "--json", home=home)
+    assert {event["code"] for event in failed.document["events"]} == {"people_missing"}
+    assert command("audit", "verify", "--deliveries", folder / "out", home=home).status == 0
+
+
 def test_senders_files_are_compared_with_a_copy_of_the_log_and_a_key(folder: Path) -> None:
     log, out = folder / "home" / "audit", folder / "out"
     bare = out / "bare.csv"
     said = command("audit", "verify", log, "--deliveries", out, "--json")
-    # nothing in the log says what a file of bare numbers is
-    assert said.status == 1
-    assert json.loads(said.out)["error"]["code"] == "delivery_unannounced"
-    assert "bare" not in said.out + said.err
+    # nothing in the log says what a file of bare numbers is, only that there is one
+    left = {"compared": 2, "elsewhere": 1, "unproven": 1, "uncompared": ["file 2"], "unfinished": 0}
+    assert said.document["deliveries"] == left
+    text = command("audit", "verify", log, "--deliveries", out)
+    assert "1 delivered files cannot be compared" in text.out
+    assert "  file 2 (counted by name)\n" in text.out
+    assert "bare." not in said.out + said.err + text.out
+    whole = {"compared": 3, "elsewhere": 0, "unproven": 0, "uncompared": [], "unfinished": 0}
     at_home = command("audit", "verify", "--deliveries", out, "--json", home=folder / "home").document
-    assert at_home["deliveries"] == {"compared": 2, "elsewhere": 0, "unproven": 1, "unfinished": 0}
+    assert at_home["deliveries"] == whole
+    both = command("audit", "verify", log, "--deliveries", out, "--deliveries", out, "--json").document
+    assert both["deliveries"]["uncompared"] == ["folder 1, file 2", "folder 2, file 2"]
+    numbers = bare.read_bytes()
+    bare.write_bytes(numbers.replace(b"8613", b"8615", 1))
+    assert (
+        command("audit", "verify", "--deliveries", out, home=folder / "home").code == "delivery_unannounced"
+    )
+    assert command("audit", "verify", log, "--deliveries", out, "--json").document["deliveries"] == left
+    bare.write_bytes(numbers + numbers.splitlines(keepends=True)[-1])
+    altered = command("audit", "verify", log, "--deliveries", out)
+    assert altered.status == 1
+    assert "error: delivery_unannounced: file 2 (counted by name)" in altered.err
     bare.unlink()
     found = command("audit", "verify", log, "--deliveries", out, "--json").document["deliveries"]
-    assert found == {"compared": 2, "elsewhere": 1, "unproven": 0, "unfinished": 0}
+    assert found == left | {"unproven": 0, "uncompared": []}
     gate = out / "gate.csv"
     gate.write_bytes(gate.read_bytes() + b"\n")
     assert "delivery_unannounced" in command("audit", "verify", log, "--deliveries", out).err

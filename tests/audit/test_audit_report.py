@@ -259,6 +259,21 @@ def test_long_periods_are_told_by_week_or_month_without_a_hole(days: int, unit: 
     assert sum(bucket["events"] for bucket in volumes["buckets"]) == 2
 
 
+def test_opt_outs_and_complaints_are_in_the_volumes_however_they_came() -> None:
+    diary = Diary()
+    diary.tell(FIRST, Action.OPTOUT_RECORDED, counts={"opt_out": 1})
+    diary.tell(FIRST, Action.OPTOUT_RECORDED, counts={"complaint": 1})
+    diary.tell(FIRST, Action.OPTOUT_RECORDED, counts={"unrecognised": 1})
+    for reason in ("complaint", "complaint", "opted_out", "operator"):
+        diary.tell(FIRST, Action.BLOCK_ADDED, counts={reason: 1})
+    imported = {"rows": 90, "complaint": 20, "opted_out": 40, "regulator": 30}
+    diary.tell(FIRST + DAY, Action.REGISTRY_IMPORTED, outcome=Outcome.SUCCESS, counts=imported)
+    told = figures(diary.events)
+    assert [bucket["opt_outs"] for bucket in told["volumes"]["buckets"]] == [5, 20]
+    registry = told["registry"]
+    assert registry["handling"]["complaints"]["count"] + registry["complaints_in_files"] == 23
+
+
 def test_an_empty_log_and_one_of_a_single_event_have_reports() -> None:
     empty = reported([])
     document = report_document(empty, Making(FIRST, VERIFIERS, KeySource.WORLD))

@@ -160,6 +160,55 @@ def test_a_verification_that_failed_comes_first() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        (Action.DELIVERY_FAILED, "list_damaged"),
+        (Action.RECALLS_DENIED, "people_damaged"),
+        (Action.RECALLS_DENIED, "people_missing"),
+        (Action.LIST_FAILED, "registry_damaged"),
+        (Action.DELIVERY_FAILED, "catalogue_damaged"),
+        (Action.TOKENS_DENIED, "keyring_damaged"),
+    ],
+)
+def test_damage_that_somebody_met_is_told_once_a_day(action: Action, code: str) -> None:
+    diary = Diary()
+    made, delivered = diary.new_id(TODAY), diary.new_id(TODAY + 1)
+    for at in (TODAY, TODAY + HOUR, TODAY + DAY):
+        diary.deny(at, action, code, "role/gate", list_id=made, delivery_id=delivered)
+    told = found(diary)["damage_met"]
+    assert [each["when"][:10] for each in told] == ["2026-09-21", "2026-09-22"]
+    assert {each["who"] for each in told} == {"role/gate"}
+    thing = f"list {made}" if code == "list_damaged" else f"delivery {delivered}"
+    assert told[0]["said"] == f"{action}: {code}, {thing} (2 times that day)"
+    assert told[1]["said"] == f"{action}: {code}, {thing}"
+
+
+def test_a_damaged_list_is_one_finding_however_many_deliveries_of_it_fail() -> None:
+    diary = Diary()
+    made = diary.new_id(TODAY)
+    for at in (TODAY, TODAY + 1):
+        diary.deny(at, Action.DELIVERY_FAILED, "list_damaged", list_id=made, delivery_id=diary.new_id(at))
+    assert [each["said"] for each in found(diary)["damage_met"]] == [
+        f"delivery.failed: list_damaged, list {made} (2 times that day)"
+    ]
+
+
+def test_damage_that_a_trace_names_is_told_too() -> None:
+    diary = Diary()
+    diary.tell(TODAY, Action.PERSON_TRACED, "eve", Outcome.SUCCESS, counts={"lists": 1, "damaged": 2})
+    diary.tell(TODAY, Action.PERSON_TRACED, "eve", Outcome.SUCCESS, counts={"lists": 1, "lists_unread": 2})
+    assert [each["said"] for each in found(diary)["damage_met"]] == ["person.traced: damaged"]
+
+
+def test_a_damaged_upload_and_a_note_whose_term_is_over_are_no_damage() -> None:
+    diary = Diary()
+    diary.deny(TODAY, Action.LIST_FAILED, "file_damaged")
+    diary.deny(TODAY, Action.RECALLS_DENIED, "people_gone")
+    diary.deny(TODAY, Action.AUDIT_RECONCILED, "trail_damaged")
+    assert "damage_met" not in found(diary)
+
+
 def test_only_the_period_is_judged_by_what_came_before_it() -> None:
     diary = usual()
     diary.redeem(TODAY + 9 * HOUR, "gate", tokens=9_000, redeemed=9_000)

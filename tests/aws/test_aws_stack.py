@@ -68,6 +68,11 @@ def test_a_stack_is_found_by_its_outputs(world: CloudWorld) -> None:
         stack = StackSettings.from_outputs(world.clients.cloudformation, "demo")
     assert (stack.name, stack.uploads, stack.seal_key) == ("demo", UPLOADS, "seal")
     assert (stack.api_url, stack.import_queue) == ("https://api.invalid", "")
+    assert stack.list_days == 0
+    with deployed(world, OUTPUTS | {"ListDays": "30"}):
+        stack = StackSettings.from_outputs(world.clients.cloudformation, "demo")
+    kept = StackWorld(stack, world.clients, "default").people_kept_since(40 * 86_400_000)
+    assert kept == 10 * 86_400_000
 
 
 def test_a_foreign_stack_is_no_stack_of_ours(world: CloudWorld) -> None:

@@ -72,6 +72,46 @@ def test_a_list_is_delivered_redeemed_recalled_and_acknowledged(home: Path, list
     assert after == {"delivery": name, "recalls": [], "cursor": 1, "acknowledged": 1}
 
 
+def test_a_delivery_whose_note_is_gone_or_damaged_is_named_and_the_others_are_told(
+    home: Path, list_id: str
+) -> None:
+    names = []
+    for number, format_ in enumerate(("csv", "jsonl", "parquet")):
+        words = (
+            "--purpose",
+            "marketing",
+            "--format",
+            format_,
+            "--out",
+            home.parent / f"out{number}",
+            "--json",
+        )
+        names.append(command("deliver", list_id, "--to", "gate", *words, home=home).document["delivery"])
+    gone, damaged, sound = names
+    notes = home / "tenants/default/deliveries"
+    (notes / f"{gone}.people").unlink()
+    note = notes / f"{damaged}.people"
+    note.write_bytes(note.read_bytes()[:-1])
+    command("block", "add", "-", home=home, give=PHONES[3].encode())
+    said = command("recalls", "pending", "--json", home=home)
+    told = json.loads(said.out)
+    assert [each["delivery"] for each in told["pending"]] == [sound]
+    assert told["untold"] == [
+        {"delivery": gone, "sender": "gate", "state": "gone"},
+        {"delivery": damaged, "sender": "gate", "state": "damaged"},
+    ]
+    assert (said.status, json.loads(said.err)["error"]["code"]) == (1, "recalls_untold")
+    text = command("recalls", "pending", home=home)
+    assert f"NOT looked into: delivery {gone} to gate: the note of its people is gone" in text.out
+    assert f"NOT looked into: delivery {damaged} to gate: " in text.out
+    assert (text.status, text.code) == (1, "recalls_untold")
+    command("recalls", "ack", sound, home=home)
+    assert (
+        "Every recall that could be looked for was acknowledged."
+        in command("recalls", "pending", home=home).out
+    )
+
+
 def test_the_deliverys_summary_says_what_was_left_out(home: Path, list_id: str) -> None:
     command("block", "add", PHONES[0], home=home)
     out = home.parent / "out.csv"

@@ -129,6 +129,26 @@ def test_a_list_that_is_gone_is_named(home: Path) -> None:
     assert last.endswith("cannot be told")
 
 
+@pytest.mark.parametrize(
+    ("state", "phrase"), [("gone", "no longer there"), ("damaged", "not what was written")]
+)
+def test_a_delivery_that_cannot_be_looked_into_is_named_and_the_rest_is_told(
+    home: Path, state: str, phrase: str
+) -> None:
+    delivery = delivered(home)
+    note = home / f"tenants/default/deliveries/{delivery}.people"
+    note.unlink() if state == "gone" else note.write_bytes(note.read_bytes()[:-1])
+    said = command("trace", "-", home=home, give=PHONE.encode())
+    assert (said.status, said.code) == (1, "trace_incomplete")
+    assert "row 2 kept" in said.out
+    (line,) = [line for line in said.out.splitlines() if line.startswith("NOT")]
+    assert line.startswith(f"NOT looked into: delivery {delivery} of ")
+    assert phrase in line
+    said = command("trace", "-", "--json", home=home, give=PHONE.encode())
+    (unread,) = json.loads(said.out)["unread_deliveries"]
+    assert (unread["delivery"], unread["state"], said.status) == (delivery, state, 1)
+
+
 @pytest.mark.parametrize("given", ["12", "", f"{PHONE}\n13912345678", "nobody"])
 def test_what_is_no_phone_is_refused_without_being_repeated(home: Path, given: str) -> None:
     said = command("trace", "-", home=home, give=given.encode())

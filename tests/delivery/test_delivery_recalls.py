@@ -6,7 +6,7 @@ import pytest
 
 from contact_sanitizer.delivery.deliver import DeliveryRequest, deliver
 from contact_sanitizer.delivery.people import MAGIC
-from contact_sanitizer.delivery.recalls import acknowledge, pending_recalls
+from contact_sanitizer.delivery.recalls import Pending, Untold, acknowledge, pending_recalls
 from contact_sanitizer.errors import DeliveryError
 from contact_sanitizer.ports import Screening
 from contact_sanitizer.protection.tokens import TokenOpener
@@ -183,6 +183,7 @@ def test_what_nobody_acknowledged_is_pending_since_the_refusal(counter: Counter,
     counter.block(PHONES[4])
     counter.pass_time(7200)
     (pending,) = pending_recalls(counter.desk())
+    assert isinstance(pending, Pending)
     assert (pending.delivery_id, pending.sender, pending.unacknowledged) == (delivery_id, "gate", 1)
     assert pending.since == refused_at
     acknowledge(delivery_id, counter.desk())
@@ -222,4 +223,35 @@ def test_of_a_delivery_whose_people_are_no_longer_kept_what_was_found_stays(
     (home_of(counter.place).places.deliveries / f"{delivery_id}.people").unlink()
     with pytest.raises(DeliveryError, match="people_gone"):
         counter.recalls(delivery_id)
-    assert [pending.unacknowledged for pending in pending_recalls(counter.desk())] == [1]
+    untold, pending = pending_recalls(counter.desk())
+    assert isinstance(pending, Pending)
+    assert (untold, pending.unacknowledged) == (Untold(delivery_id, "gate", "people_gone"), 1)
+    assert counter.last_event["code"] == "people_missing"
+
+
+def test_one_note_that_cannot_be_read_keeps_no_other_deliverys_recalls_back(
+    counter: Counter, delivery_id: str
+) -> None:
+    others = [counter.deliver(counter.made())[0].delivery.delivery_id for _ in range(2)]
+    counter.block(PHONES[4])
+    notes: Path = home_of(counter.place).places.deliveries
+    (notes / f"{delivery_id}.people").unlink()
+    damaged = notes / f"{others[0]}.people"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    found = {each.delivery_id: each for each in pending_recalls(counter.desk())}
+    assert found[delivery_id] == Untold(delivery_id, "gate", "people_gone")
+    assert found[others[0]] == Untold(others[0], "gate", "people_damaged")
+    assert isinstance(found[others[1]], Pending)
+    codes = [event["code"] for event in counter.events if event["operation"] == "recalls.denied"]
+    assert sorted(codes) == ["people_damaged", "people_missing"]
+
+
+def test_people_that_had_to_go_are_no_finding_but_damaged_ones_are(
+    counter: Counter, delivery_id: str
+) -> None:
+    note: Path = home_of(counter.place).places.deliveries / f"{delivery_id}.people"
+    note.write_bytes(note.read_bytes()[:-1])
+    assert [each.delivery_id for each in pending_recalls(counter.desk(), NOW + 1)] == [delivery_id]
+    note.unlink()
+    assert list(pending_recalls(counter.desk(), NOW + 1)) == []
+    assert [each.delivery_id for each in pending_recalls(counter.desk(), NOW)] == [delivery_id]

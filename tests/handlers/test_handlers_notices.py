@@ -12,6 +12,7 @@ from contact_sanitizer.access import Role
 from contact_sanitizer.aws.auditlog import StackLog
 from contact_sanitizer.aws.noticebus import NoticeBus
 from contact_sanitizer.delivery.notices import noticed_recalls
+from contact_sanitizer.delivery.recalls import Pending, Untold
 from contact_sanitizer.delivery.senders import Right, Sender
 from contact_sanitizer.errors import AuditError, DeliveryError
 from contact_sanitizer.handlers import stage
@@ -187,6 +188,7 @@ def test_what_nobody_acknowledges_is_overdue_and_told_again_each_day(
     day.ahead = 26 * HOUR
     assert day.look() == []
     (waiting,) = noticed_recalls(desk.world.records)
+    assert isinstance(waiting, Pending)
     assert (waiting.delivery_id, waiting.sender, waiting.unacknowledged) == (delivery, "gate", 1)
     assert desk.call(recalls, f"POST /deliveries/{delivery}/recalls/ack", {}).status == 200
     assert list(noticed_recalls(desk.world.records)) == []
@@ -242,6 +244,38 @@ def test_one_delivery_that_cannot_be_read_keeps_no_other_back(
     refuse(desk, PHONES[0])
     assert [each["delivery"] for each in day.look()] == [other]
     assert '"NoticesFailed":[1.0]' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(None, "people_gone"), (b"x", "people_damaged")], ids=["gone", "damaged"]
+)
+def test_people_who_cannot_be_read_are_counted_and_told_until_they_can_be(
+    desk: FunctionDesk,
+    day: Day,
+    delivery: str,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    code: str,
+) -> None:
+    s3 = desk.cloud.clients.s3
+    place: Any = {"Bucket": "demo-clean", "Key": f"deliveries/default/{delivery}/people"}
+    sound = s3.get_object(**place)["Body"].read()
+    s3.delete_object(**place) if content is None else s3.put_object(**place, Body=content)
+    refuse(desk, PHONES[0])
+    for _ in range(3):
+        capsys.readouterr()
+        assert day.look() == []
+        assert '"NoticesFailed":[1.0]' in capsys.readouterr().out
+        assert list(noticed_recalls(desk.world.records)) == [Untold(delivery, "gate", code)]
+        day.ahead += 25 * HOUR
+    (said,) = desk.said("recalls.denied")
+    lost = code.replace("gone", "missing")
+    assert (said["status_code"], said["unmapped"]["delivery_id"]) == (lost, delivery)
+    assert list(noticed_recalls(desk.world.records, stage.CIRCUMSTANCES.clock())) == []
+    s3.put_object(**place, Body=sound)
+    assert [each["delivery"] for each in day.look()] == [delivery]
+    (waiting,) = noticed_recalls(desk.world.records)
+    assert isinstance(waiting, Pending)
 
 
 def test_a_delivery_whose_people_are_no_longer_kept_is_not_looked_at(

@@ -16,6 +16,8 @@ FILE: Final = "file"
 """The word for a sender's file among a delivery's digests."""
 PEOPLE: Final = "people"
 """The word for our note of a delivery's people."""
+CONTENT: Final = "content"
+"""The word for the keyed digest of what was asked for and handed out, before encryption."""
 _DELIVERED: Final = {"content": FILE, "people": PEOPLE}
 _NOTE = re.compile(r"([0-9A-Z]{26})\.people\Z")
 
@@ -26,11 +28,16 @@ Open = Callable[[], BinaryIO]
 class Kept:
     """One list or delivery: its id, and how each of its files is opened, by the word of its digest.
 
-    A file that only its digest can tell which delivery it is of has an empty `name`.
+    A file that only its digest can tell which delivery it is of has an empty `name`; `place`: which one of
+    its folder's files it is, in words, counted by name. Names may hold anything, and are never repeated.
     """
 
     name: str
     files: Mapping[str, Open]
+    place: str = ""
+
+    def __str__(self) -> str:
+        return self.name or self.place
 
 
 def lists_in(folder: Path) -> Iterator[Kept]:
@@ -52,12 +59,11 @@ def deliveries_in(folder: Path) -> Iterator[Kept]:
     for place in _things(folder):
         files = {_DELIVERED[file.name]: file for file in _visible(place) if file.name in _DELIVERED}
         yield Kept(place.name, {word: partial(_open, file) for word, file in sorted(files.items())})
-    for file in _visible(folder):
-        if not file.is_dir():
-            found = _NOTE.match(file.name)
-            note = found is not None and parse_list_id(found.group(1)) is not None
-            name, word = (found.group(1), PEOPLE) if found and note else ("", FILE)
-            yield Kept(name, {word: partial(_open, file)})
+    for number, file in enumerate((file for file in _visible(folder) if not file.is_dir()), 1):
+        found = _NOTE.match(file.name)
+        note = found is not None and parse_list_id(found.group(1)) is not None
+        name, word = (found.group(1), PEOPLE) if found and note else ("", FILE)
+        yield Kept(name, {word: partial(_open, file)}, f"file {number}")
 
 
 def _open(file: Path) -> BinaryIO:

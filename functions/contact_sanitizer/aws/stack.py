@@ -56,7 +56,8 @@ class StackSettings:
     A function is told only those that it uses; what it is not told is empty, and using it fails.
     `default_tenant`: whose world callers of the stack's own account enter where nothing else is said of
     them; empty: nobody's. `max_upload_bytes`: the most that an upload's form admits. `list_days`: how long
-    lists and deliveries are kept. `recall_hours`: after how long an unacknowledged recall is overdue.
+    lists and deliveries are kept; 0: nobody says. `recall_hours`: after how long an unacknowledged recall is
+    overdue.
     """
 
     name: str
@@ -110,6 +111,7 @@ class StackSettings:
             for output in stacks[0].get("Outputs", [])
         }
         stated: dict[str, Any] = {field: outputs.get(key, "") for field, key in _OUTPUTS.items()}
+        days = outputs.get("ListDays", "")
         if not all(stated[field] for field in ("uploads", "clean", "audit", "registry", "catalogue")):
             raise HomeError("stack_unavailable", "the stack is not one of contact-sanitizer")
-        return cls(name=name, **stated)
+        return cls(name=name, list_days=int(days) if days.isdecimal() else 0, **stated)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_\-]{0,31}\Z")
 _LONG_NUMBER: Final = re.compile(r"\d{7}")
+_DAY: Final = 86_400_000
 
 
 @dataclass
@@ -108,6 +109,10 @@ class StackWorld:
         from contact_sanitizer.aws.kept import S3Kept  # noqa: PLC0415 - the command line's
 
         return S3Kept(self.clients.s3, self.settings.clean).deliveries()
+
+    def people_kept_since(self, now: int) -> int:
+        """Since the lifecycle's term; where the stack does not say what that is nothing has to be there."""
+        return now - self.settings.list_days * _DAY
 
     @property
     def account(self) -> str:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from contact_sanitizer.audit.accounts import (
     Compared,
+    Notes,
     Recorded,
     compare_deliveries,
     compare_kept_lists,
 )
 from contact_sanitizer.audit.actions import Action, Outcome
-from contact_sanitizer.audit.beside import Kept, deliveries_in, lists_in
+from contact_sanitizer.audit.beside import Kept, Open, deliveries_in, lists_in
 from contact_sanitizer.audit.notes import parse_verifiers
 from contact_sanitizer.audit.reading import parse_entry
 from contact_sanitizer.audit.verify import Expectations, Verified, verify_log
@@ -25,10 +27,14 @@ from contact_sanitizer.cli.auditfiles import FOLDER, PATH, content_of, keys_in, 
 from contact_sanitizer.cli.auditshow import event_document, print_events
 from contact_sanitizer.cli.frame import Command, emit
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.delivery.deliveries import Deliveries
-from contact_sanitizer.errors import AuditError
+from contact_sanitizer.delivery.content import content_digest, identity_of
+from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
+from contact_sanitizer.errors import AuditError, KeyringError
+from contact_sanitizer.listid import parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.workspace import Workspace, objects_in, system_clock
+
+_MOST_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,7 @@ class _Beside:
     lists: Sequence[Kept] | None
     deliveries: Sequence[Kept] | None
     recorded: Sequence[Recorded]
+    notes: Notes | None = None
 
 
 def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
@@ -157,7 +164,7 @@ def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
     if wishes.log_only:
         return _Beside(None, None, ())
     lists = _in_all(lists_in, wishes.lists) if wishes.lists else None
-    deliveries = _in_all(deliveries_in, wishes.deliveries) if wishes.deliveries else None
+    deliveries = _placed(wishes.deliveries) if wishes.deliveries else None
     if workspace:
         lists = workspace.world.kept_lists(_places(workspace)) if lists is None else lists
         deliveries = workspace.world.kept_deliveries() if deliveries is None else deliveries
@@ -165,11 +172,24 @@ def _beside(wishes: Wishes, workspace: Workspace | None) -> _Beside:
         None if lists is None else list(lists),
         None if deliveries is None else list(deliveries),
         _recorded(workspace) if workspace else [],
+        _notes(workspace) if workspace and not wishes.deliveries else None,
     )
 
 
 def _in_all(look: Callable[[Path], Iterator[Kept]], folders: Sequence[Path]) -> Iterator[Kept]:
     return chain.from_iterable(map(look, folders))
+
+
+def _placed(folders: Sequence[Path]) -> Iterator[Kept]:
+    """What is delivered in these folders; of several, each file's place says in which one it is."""
+    for number, folder in enumerate(folders, 1):
+        where = f"folder {number}, " if len(folders) > 1 else ""
+        yield from (replace(kept, place=where + kept.place) for kept in deliveries_in(folder))
+
+
+def _notes(workspace: Workspace) -> Notes:
+    world = workspace.world
+    return Notes(world.people_kept_since(workspace.clock()), world.kept_deliveries)
 
 
 def _places(workspace: Workspace) -> Iterator[tuple[str, str]]:
@@ -180,7 +200,23 @@ def _places(workspace: Workspace) -> Iterator[tuple[str, str]]:
 
 def _recorded(workspace: Workspace) -> list[Recorded]:
     made = (one for one in Deliveries(workspace.world.records).all() if one.state == "delivered")
-    return [Recorded(one.delivery_id, one.sha256, one.people) for one in made]
+    return [
+        Recorded(one.delivery_id, one.sha256, one.people, partial(_keyed, workspace, one)) for one in made
+    ]
+
+
+def _keyed(workspace: Workspace, delivery: Delivery, opened: Open) -> str:
+    """The keyed digest of a delivery's file; empty where it is encrypted, or the keys are not ours to use."""
+    if delivery.sealed:
+        return ""
+    about = (delivery.list_id, delivery.sender, delivery.use.rule.purpose, delivery.form, delivery.format)
+    try:
+        with opened() as file:
+            return content_digest(
+                file, workspace.keyring, identity_of((*about, None), delivery.as_of // 1000)
+            )
+    except (KeyringError, OSError):
+        return ""
 
 
 def _compared(log: Verified, beside: _Beside) -> Found:
@@ -190,7 +226,7 @@ def _compared(log: Verified, beside: _Beside) -> Found:
         None if beside.lists is None else compare_kept_lists(published, beside.lists),
         None
         if beside.deliveries is None
-        else compare_deliveries(published, beside.deliveries, beside.recorded),
+        else compare_deliveries(published, beside.deliveries, beside.recorded, beside.notes),
     )
 
 
@@ -236,7 +272,8 @@ def _document(found: Found) -> dict[str, Any]:
                 "deliveries": {
                     "compared": deliveries.agreed,
                     "elsewhere": deliveries.elsewhere,
-                    "unproven": deliveries.unproven,
+                    "unproven": len(deliveries.uncompared),
+                    "uncompared": list(deliveries.uncompared),
                     "unfinished": deliveries.unfinished,
                 }
             }
@@ -263,10 +300,14 @@ def _print(found: Found) -> None:
             f"Deliveries: {deliveries.agreed:,} are as they were announced;"
             f" {deliveries.elsewhere:,} more are not there (with their senders, or expired)."
         )
-        if deliveries.unproven:
+        if count := len(deliveries.uncompared):
             click.echo(
-                f"{deliveries.unproven:,} delivered files could not be compared: you may not read them, or"
-                " their digest, which would give bare numbers away, is not in the log."
+                f"{count:,} delivered files cannot be compared: you may not read them, or their digest, which"
+                " would give bare numbers away, is not in the log."
             )
+            for name in deliveries.uncompared[:_MOST_NAMED]:
+                click.echo(f"  {name}{'' if parse_list_id(name) else ' (counted by name)'}")
+            if count > _MOST_NAMED:
+                click.echo(f"  and {count - _MOST_NAMED:,} more")
         if deliveries.unfinished:
             click.echo(f"{deliveries.unfinished:,} notes are of deliveries that were begun and never made.")

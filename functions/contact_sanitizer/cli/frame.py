@@ -130,6 +130,12 @@ def emit(context: click.Context, document: object, text: Callable[[], None]) -> 
         text()
 
 
+def say_unfinished(context: click.Context, error: ContactSanitizerError) -> None:
+    """End with the status of `error`, which is said on standard error: standard output holds the result."""
+    _report(error.code, error.message, as_json=options_of(context).as_json, beside=True)
+    context.exit(REFUSED)
+
+
 def _json(document: object, indent: int | None = None) -> str:
     """Readable where standard output can show it, else in ASCII: a replaced character is another name."""
     readable = json.dumps(document, ensure_ascii=False, indent=indent)
@@ -188,11 +194,12 @@ def _diagnosis(error: BaseException) -> tuple[str, str, int]:
     return "internal", f"an unexpected {type(error).__name__} {_place(error)}", REFUSED
 
 
-def _report(code: str, message: str, *, as_json: bool) -> None:
+def _report(code: str, message: str, *, as_json: bool, beside: bool = False) -> None:
     if as_json:
         document = _json({"error": {"code": code, "message": message}})
         click.echo(document, err=True)
-        click.echo(document)
+        if not beside:
+            click.echo(document)
     else:
         click.echo(f"error: {code}: {message}", err=True)
 

@@ -10,13 +10,27 @@ from typing import Any
 
 import click
 
-from contact_sanitizer.cli.frame import Group, emit, options_of
+from contact_sanitizer.cli.frame import Group, emit, options_of, say_unfinished
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.delivery.notices import noticed_recalls
-from contact_sanitizer.delivery.recalls import Pending, acknowledge, pending_recalls, show_recalls
+from contact_sanitizer.delivery.recalls import (
+    DAMAGED,
+    GONE,
+    Pending,
+    Untold,
+    acknowledge,
+    pending_recalls,
+    show_recalls,
+)
+from contact_sanitizer.errors import DeliveryError
 from contact_sanitizer.outputs.manifest import rfc3339
 
 _HOUR = 3_600_000
+_STATES = {GONE: "gone", DAMAGED: "damaged"}
+_WHY = {
+    "gone": "the note of its people is gone",
+    "damaged": "the note of its people is not what was written, or cannot be read",
+}
 
 
 class _DeliveryOrCommand(Group):
@@ -87,15 +101,22 @@ def pending(context: click.Context, hours: float) -> None:
     """Show recalls that no sender has acknowledged, for the security reviewer.
 
     At home the registry is asked now; of a stack that is told what its own last look found, some minutes ago.
+    A delivery whose people cannot be read is named: its new recalls cannot be told, and the exit status is 1.
     """
     with open_workspace(context) as workspace:
-        late = workspace.clock() - int(hours * _HOUR)
+        now = workspace.clock()
+        kept_since = workspace.world.people_kept_since(now)
         if options_of(context).stack is not None:
-            waiting = noticed_recalls(workspace.world.records)
+            waiting = list(noticed_recalls(workspace.world.records, kept_since))
         else:
-            waiting = pending_recalls(workspace.delivery_desk())
-        found = [_document(each, late) for each in waiting]
-    emit(context, {"pending": found}, _printer(found))
+            waiting = list(pending_recalls(workspace.delivery_desk(), kept_since))
+    late = now - int(hours * _HOUR)
+    found = [_document(each, late) for each in waiting if isinstance(each, Pending)]
+    untold = [_untold(each) for each in waiting if isinstance(each, Untold)]
+    emit(context, {"pending": found, "untold": untold}, _printer(found, untold))
+    if untold:
+        message = f"who refused since cannot be told of some deliveries: {len(untold):,}"
+        say_unfinished(context, DeliveryError("recalls_untold", message))
 
 
 def _document(pending: Pending, late: int) -> dict[str, Any]:
@@ -109,15 +130,24 @@ def _document(pending: Pending, late: int) -> dict[str, Any]:
     }
 
 
-def _printer(found: list[dict[str, Any]]) -> Callable[[], None]:
+def _untold(untold: Untold) -> dict[str, Any]:
+    return {"delivery": untold.delivery_id, "sender": untold.sender, "state": _STATES[untold.why]}
+
+
+def _printer(found: list[dict[str, Any]], untold: list[dict[str, Any]]) -> Callable[[], None]:
     def text() -> None:
         if not found:
-            click.echo("Every recall was acknowledged.")
+            of = " that could be looked for" if untold else ""
+            click.echo(f"Every recall{of} was acknowledged.")
         for each in found:
             mark = "OVERDUE" if each["overdue"] else ""
             click.echo(
                 f"{each['delivery']}  {each['sender']:20} {each['unacknowledged']:>9,}"
                 f"  since {each['since']}  {mark}"
+            )
+        for each in untold:
+            click.echo(
+                f"NOT looked into: delivery {each['delivery']} to {each['sender']}: {_WHY[each['state']]}"
             )
 
     return text

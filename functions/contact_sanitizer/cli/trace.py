@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from contact_sanitizer.cli.frame import Command, emit, options_of
+from contact_sanitizer.cli.frame import Command, emit, options_of, say_unfinished
 from contact_sanitizer.cli.opening import API_URL, open_workspace
 from contact_sanitizer.cli.people import open_desk, phone_of, region_option
+from contact_sanitizer.errors import RequestError
 from contact_sanitizer.tracing.document import trace_document
 from contact_sanitizer.tracing.trace import trace as trace_person
 from contact_sanitizer.workspace import traces_of
@@ -22,6 +23,9 @@ _NOT_READ = {
     "gone": "no longer there; what it said of anybody cannot be told",
     "forgotten": "given up: its maker was killed, or its files are gone for good",
     "damaged": "not the file that was written; see 'audit verify --lists'",
+}
+_NOT_READ_OF_DELIVERIES = _NOT_READ | {
+    "damaged": "the note of its people is not what was written, or cannot be read; see 'audit verify'"
 }
 _RECALL = {
     "found": "the sender has not acknowledged it",
@@ -38,6 +42,7 @@ def trace(context: click.Context, phone: str, region: str) -> None:
 
     Across all lists of the tenant, oldest first; the look itself is recorded. For the security reviewer, who
     asks a stack's API: it alone opens keys and reads lists. Use - to read the phone from standard input.
+    Where something is damaged, or a note is gone from a home, the rest is told, and the exit status is 1.
     """
     stack = options_of(context).stack
     if stack is not None:
@@ -48,6 +53,16 @@ def trace(context: click.Context, phone: str, region: str) -> None:
             found = trace_person(person, workspace.delivery_desk(), workspace.shelf_of)
         document = trace_document(found)
     emit(context, document, lambda: _print(document))
+    if lost := _lost(document, at_home=stack is None):
+        message = f"lists and deliveries that are lost or damaged, and were not looked into: {lost:,}"
+        say_unfinished(context, RequestError("trace_incomplete", message))
+
+
+def _lost(document: dict[str, Any], *, at_home: bool) -> int:
+    """How many things were not looked into that should be there: in a stack notes of people expire."""
+    lists = [each["state"] for each in document["unread"]]
+    deliveries = [each["state"] for each in document["unread_deliveries"]]
+    return (lists + deliveries).count("damaged") + at_home * deliveries.count("gone")
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -63,7 +78,7 @@ def _print(document: dict[str, Any]) -> None:
         why = _NOT_READ[each["state"]]
         click.echo(f"NOT looked into: list {each['list_id']} of {each['started_at']}: {why}")
     for each in document["unread_deliveries"]:
-        why = _NOT_READ[each["state"]]
+        why = _NOT_READ_OF_DELIVERIES[each["state"]]
         click.echo(f"NOT looked into: delivery {each['delivery']} of {each['as_of']}: {why}")
 
 

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Final, Self
 
+from contact_sanitizer.delivery.senders import day_of
 from contact_sanitizer.outputs.digesting import Buffer, DigestingFile
 from contact_sanitizer.protection.agefile import AgeSealer
 from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
+
+_PIECE: Final = 1 << 20
+
+
+def identity_of(about: Sequence[str | None], now: int) -> bytes:
+    """What was asked for, and on which day (`now`: Unix seconds).
+
+    `about`: list, sender, purpose, form, format, and the key to which the file is encrypted, if it is.
+    """
+    return json.dumps([*about, day_of(now)]).encode()
+
+
+def content_digest(file: BinaryIO, keyring: Keyring, identity: bytes) -> str:
+    """The digest that `DeliveryContent` took when it wrote what is in this file, which is not encrypted."""
+    digest = UploadDigest(keyring)
+    digest.update(identity)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 class DeliveryContent:

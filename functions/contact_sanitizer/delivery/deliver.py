@@ -6,7 +6,6 @@ recalls speak of everybody on the delivery against whom something speaks later.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.delivery.cleanlines import CleanLines
 from contact_sanitizer.delivery.cleanlist import CleanList, CleanRows
-from contact_sanitizer.delivery.content import DeliveryContent
+from contact_sanitizer.delivery.content import DeliveryContent, identity_of
 from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.people import PeopleWriter
@@ -106,7 +105,7 @@ class _Order:
     def identity(self) -> bytes:
         """What was asked for, and on which day."""
         asked = [self.entry.list_id, self.sender.name, self.use.rule.purpose, self.form, self.format]
-        return json.dumps([*asked, self.sender.seal_to, day_of(self.now // 1000)]).encode()
+        return identity_of([*asked, self.sender.seal_to], self.now // 1000)
 
 
 def _order(

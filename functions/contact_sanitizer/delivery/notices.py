@@ -18,9 +18,16 @@ from numpy.typing import NDArray
 from contact_sanitizer.audit.events import Action, plain_word
 from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
 from contact_sanitizer.delivery.desk import DeliveryDesk
-from contact_sanitizer.delivery.recalls import ACKNOWLEDGED, Found, Pending, look_for_recalls
+from contact_sanitizer.delivery.recalls import (
+    ACKNOWLEDGED,
+    Found,
+    Pending,
+    Untold,
+    announce_untold,
+    look_for_recalls,
+)
 from contact_sanitizer.errors import CatalogueError, ContactSanitizerError
-from contact_sanitizer.listid import sortable_id
+from contact_sanitizer.listid import ListId, moment_of, sortable_id
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.ports import Record, Records
 from contact_sanitizer.screening.foreign import HashContract
@@ -98,7 +105,8 @@ class Noticed:
 
     `change`: the registry's change number then. `whole_at`: when everybody was looked at. `found`: recalls
     so far, `told`, `told_at`: how many of them its sender was told of, and when. `since`: the earliest
-    refusal among those that wait for its word, `sender`: who it is.
+    refusal among those that wait for its word, `sender`: who it is. `untold`: why its people cannot be
+    read, as an error's code.
     """
 
     sender: str
@@ -108,6 +116,11 @@ class Noticed:
     told: int = 0
     told_at: int = 0
     since: int = 0
+    untold: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object that is kept; readers that know no `untold` read all others."""
+        return {name: value for name, value in asdict(self).items() if name != "untold" or value}
 
 
 def give_notice(
@@ -140,10 +153,15 @@ def give_notice(
     return look
 
 
-def noticed_recalls(records: Records) -> Iterator[Pending]:
-    """Recalls that wait for their senders' word, as the last look found them: the registry is not asked."""
+def noticed_recalls(records: Records, kept_since: int = 0) -> Iterator[Pending | Untold]:
+    """Recalls that wait for their senders' word, as the last look found them: the registry is not asked.
+
+    What could not be looked for is `Untold`, unless the delivery is older than `kept_since` (milliseconds).
+    """
     for record in records.named(NOTICED):
         noticed = _noticed(record)
+        if noticed.untold and moment_of(ListId(record.name)) >= kept_since:
+            yield Untold(record.name, noticed.sender, noticed.untold)
         left = noticed.found - _acknowledged(records, record.name)
         if left > 0:
             yield Pending(record.name, noticed.sender, left, noticed.since)
@@ -194,6 +212,12 @@ class _Watch:
         after, found = self._found(delivery, before, now)
         pending = found.pending
         after = replace(after, found=found.recalls, since=pending.since if pending else before.since)
+        if found.untold:
+            look.failed += 1
+            look.codes.add(found.untold)
+            if found.untold != before.untold:
+                announce_untold(delivery, found.untold, self.desk)
+        after = replace(after, untold=found.untold)
         overdue = pending is not None and pending.since <= now - self.terms.overdue
         look.overdue += overdue
         if pending and (found.recalls > before.told or (overdue and now - before.told_at >= DAY)):
@@ -203,9 +227,14 @@ class _Watch:
         if after != before:
             version = record.version if record else 0
             # Whoever was faster has kept the same, or more is found next time.
-            self.desk.records.put(NOTICED, delivery.delivery_id, asdict(after), after=version)
+            self.desk.records.put(NOTICED, delivery.delivery_id, after.document(), after=version)
 
     def _found(self, delivery: Delivery, before: Noticed, now: int) -> tuple[Noticed, Found]:
+        if before.untold:
+            # Asking for everybody at each look, to no end, would cost more than all else.
+            found = look_for_recalls(delivery, self.desk, _People({}))
+            if found.untold:
+                return before, found
         whole = now - before.whole_at >= DAY and delivery.rows <= LARGEST_WHOLE
         people = None
         if not whole and self.head > before.change:
@@ -214,6 +243,8 @@ class _Watch:
         if not whole and people is None:
             return before, self._remembered(delivery, before)
         found = look_for_recalls(delivery, self.desk, people)
+        if found.untold:
+            return before, found
         after = replace(before, change=max(self.head, before.change))
         return replace(after, whole_at=now) if whole else after, found
 
@@ -261,7 +292,7 @@ def _noticed(record: Record) -> Noticed:
     except TypeError:
         noticed = None
     if noticed is None or not all(
-        type(number) is int for name, number in record.document.items() if name != "sender"
+        type(number) is int for name, number in record.document.items() if name not in {"sender", "untold"}
     ):
         raise CatalogueError("catalogue_damaged", "the catalogue's entry of a notice is damaged")
     return noticed

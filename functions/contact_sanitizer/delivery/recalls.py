@@ -30,6 +30,9 @@ from contact_sanitizer.screening.recording import Candidates
 
 RECALL: Final = "recall"
 ACKNOWLEDGED: Final = "acknowledged"
+GONE: Final = "people_gone"
+DAMAGED: Final = "people_damaged"
+LOST: Final = "people_missing"
 _PAGE: Final = 50_000
 
 
@@ -80,6 +83,18 @@ class Pending:
     since: int
 
 
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A delivery whose recalls cannot be told, for its people cannot be read. `why`: an error's code.
+
+    `people_gone`: they are not there, although they have to be; `people_damaged`: not what was written.
+    """
+
+    delivery_id: str
+    sender: str
+    why: str
+
+
 def show_recalls(delivery_id: str, desk: DeliveryDesk, after: int = 0) -> Recalls:
     """A delivery's recalls after the cursor `after`, found by asking the registry now.
 
@@ -127,41 +142,58 @@ def acknowledge(delivery_id: str, desk: DeliveryDesk, cursor: int | None = None)
             return made
 
 
-def pending_recalls(desk: DeliveryDesk) -> Iterator[Pending]:
+def pending_recalls(desk: DeliveryDesk, kept_since: int = 0) -> Iterator[Pending | Untold]:
     """Every delivery with recalls that its sender has not acknowledged, found by asking the registry now.
 
-    Of a delivery whose people are no longer kept, what was found while they were.
+    Of a delivery whose people cannot be read, what was found while they could; it is `Untold` too, and that
+    is an event, unless it is older than `kept_since` (milliseconds): then its people had to go.
     """
     for delivery in Deliveries(desk.records).all():
-        if found := look_for_recalls(delivery, desk).pending:
-            yield found
+        found = look_for_recalls(delivery, desk)
+        if found.untold and not (found.untold == GONE and delivery.as_of < kept_since):
+            announce_untold(delivery, found.untold, desk)
+            yield Untold(delivery.delivery_id, delivery.sender, found.untold)
+        if found.pending:
+            yield found.pending
+
+
+def announce_untold(delivery: Delivery, why: str, desk: DeliveryDesk) -> None:
+    """Tell the log that a delivery's recalls could not be looked for, whose people have to be there."""
+    # That they are gone is said by everybody who asks late; that they are lost has to stand out.
+    code = LOST if why == GONE else why
+    desk.announce(Action.RECALLS_DENIED, outcome=Outcome.FAILURE, code=code, **_about(delivery))
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many recalls a delivery has by now, and those that wait for the sender's word, if any."""
+    """How many recalls a delivery has by now, and those that wait for the sender's word, if any.
+
+    `untold`: why its people could not be read, as an error's code; then these are the recalls of before.
+    """
 
     recalls: int
     pending: Pending | None
+    untold: str = ""
 
 
 def look_for_recalls(delivery: Delivery, desk: DeliveryDesk, among: Among | None = None) -> Found:
     """A delivery's recalls, found by asking the registry now, about those `among` its people or about all.
 
-    Where its people are no longer kept, those that were found before.
+    Where its people cannot be read, those that were found before, and why.
     """
+    untold = ""
     try:
         feed = _refreshed(delivery, desk, after=None, among=among)
     except DeliveryError as error:
-        if error.code != "people_gone":
+        if error.code not in {GONE, DAMAGED}:
             raise
-        feed = _pages(delivery, desk)
+        feed, untold = _pages(delivery, desk), error.code
     known = _acknowledged(delivery, desk)
     if len(feed.places) <= known:
-        return Found(len(feed.places), None)
+        return Found(len(feed.places), None, untold)
     since = min(feed.since[known:].tolist())
     waiting = Pending(delivery.delivery_id, delivery.sender, len(feed.places) - known, since)
-    return Found(len(feed.places), waiting)
+    return Found(len(feed.places), waiting, untold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,10 @@ class HomeWorld:
             if not tenant.name.startswith("."):
                 yield from deliveries_in(TenantFolder(tenant).deliveries)
 
+    def people_kept_since(self, now: int) -> int:  # noqa: ARG002 - nothing expires in a home
+        """Since ever: nobody but whoever erases a person touches a note."""
+        return 0
+
     @property
     def has_tenant(self) -> bool:
         """Whether the tenant was made."""

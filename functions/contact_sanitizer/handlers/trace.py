@@ -127,7 +127,7 @@ class TracedDelivery(Body):
 
 
 class UntracedDelivery(Body):
-    """A delivery whose people are no longer kept (`gone`): the person may have been on it."""
+    """A delivery whose people are no longer kept (`gone`) or cannot be read (`damaged`)."""
 
     delivery: str
     as_of: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from contact_sanitizer import errors
 from contact_sanitizer.reporting.period import HOUR
 from contact_sanitizer.reporting.recalled import LATE
 
@@ -20,6 +21,22 @@ FOREIGN_A_DAY: Final = 10
 STALE_A_DAY: Final = 100
 
 
+_OURS: Final = (
+    errors.KeyringError,
+    errors.RegistryError,
+    errors.CatalogueError,
+    errors.DeliveryError,
+    errors.HomeError,
+    errors.OutputError,
+    errors.AuditError,
+    errors.PlanError,
+)
+DAMAGES: Final = frozenset(
+    code for kind in _OURS for code in kind.CODES if code.endswith("_damaged") or code == "people_missing"
+)
+"""Codes that say that something of ours is not what it was; a damaged upload is its sender's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule: its stable word, a title, and what exactly it looks for, as a sentence."""
@@ -33,6 +50,12 @@ FAULTS: Final = Rule(
     "verification_failed",
     "Verifications and comparisons that failed",
     "Somebody verified the log, reported on it or compared it with CloudTrail, and something did not fit.",
+)
+DAMAGE: Final = Rule(
+    "damage_met",
+    "Damage that somebody's work met",
+    "What was to be read was not what had been written, or was gone: a list, the note of a delivery's people,"
+    " registry, catalogue, keys or home. By an accident, or because somebody changed it.",
 )
 BURSTS: Final = Rule(
     "refusals_in_bursts",
@@ -97,6 +120,7 @@ NEWCOMERS: Final = Rule(
 )
 RULES: Final = (
     FAULTS,
+    DAMAGE,
     BURSTS,
     REDEEMED,
     FETCHED,

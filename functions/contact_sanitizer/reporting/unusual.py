@@ -21,6 +21,8 @@ from contact_sanitizer.reporting.recalled import Recalled
 from contact_sanitizer.reporting.rules import (
     BURST,
     BURSTS,
+    DAMAGE,
+    DAMAGES,
     FAULTS,
     FETCHED,
     FOREIGN,
@@ -82,6 +84,8 @@ class Unusual:
     _removed: Counter[tuple[str, int]] = field(default_factory=Counter)
     _first: dict[str, int] = field(default_factory=dict)
     _faults: list[Told] = field(default_factory=list)
+    #: By what was met, where and on which day: the first event, and how many there were.
+    _damage: dict[tuple[str, ...], tuple[Told, int]] = field(default_factory=dict)
     _began: int | None = None
 
     def take(self, event: Told) -> None:
@@ -98,6 +102,10 @@ class Unusual:
 
     def _person(self, event: Told) -> None:
         day = event.at // DAY
+        if _is_damage(event):
+            met = (event.code, event.action, event.principal, _thing(event), str(day))
+            first, count = self._damage.get(met, (event, 0))
+            self._damage[met] = first, count + 1
         if is_refusal(event):
             self._refused[event.principal, event.at // HOUR] += 1
         elif event.action in LOOKS:
@@ -148,6 +156,8 @@ class Unusual:
     def _by_people(self) -> Iterator[Finding]:
         for fault in self._faults:
             yield Finding(FAULTS, moment(fault.at) or "", fault.principal, f"{fault.action}: {fault.code}")
+        for first, count in self._damage.values():
+            yield Finding(DAMAGE, moment(first.at) or "", first.principal, _met(first, count))
         for (who, hour), count in self._refused.items():
             if count >= BURST:
                 yield Finding(
@@ -204,6 +214,30 @@ class Unusual:
             }
             for rule in RULES
         ]
+
+
+def _is_damage(event: Told) -> bool:
+    """Whether somebody's work met damage; a trace names it and goes on."""
+    if event.action == Action.PERSON_TRACED and event.counts.get("damaged"):
+        return True
+    return event.code in DAMAGES and event.action not in _CHECKS
+
+
+def _thing(event: Told) -> str:
+    """What is damaged, by its id; empty where the event names none."""
+    list_id, delivery_id = event.list_id, event.delivery_id
+    if list_id and (not delivery_id or event.code.startswith("list_")):
+        return f"list {list_id}"
+    return f"delivery {delivery_id}" if delivery_id else ""
+
+
+def _met(event: Told, count: int) -> str:
+    """What somebody met, and how often."""
+    thing = _thing(event)
+    where = f", {thing}" if thing else ""
+    return f"{event.action}: {event.code or 'damaged'}{where}" + (
+        f" ({count:,} times that day)" if count > 1 else ""
+    )
 
 
 def _tokens(name: str, when: str, done: _Day) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from contact_sanitizer.audit.actions import Action
+from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.reporting.acts import is_refusal
+from contact_sanitizer.reporting.choices import COMPLAINT
 from contact_sanitizer.reporting.entries import Told
 from contact_sanitizer.reporting.period import DAY, Period
 from contact_sanitizer.reporting.showing import day_name
@@ -53,7 +54,12 @@ class Volumes:
             case Action.DELIVERY_PUBLISHED if not event.again:
                 counts["delivered"] += event.counts.get("rows", 0)
             case Action.OPTOUT_RECORDED:
-                counts["opt_outs"] += event.counts.get("opt_out", 0) + event.counts.get("complaint", 0)
+                counts["opt_outs"] += event.counts.get("opt_out", 0) + event.counts.get(COMPLAINT, 0)
+            case Action.BLOCK_ADDED:
+                counts["opt_outs"] += event.counts.get("opted_out", 0) + event.counts.get(COMPLAINT, 0)
+            case Action.REGISTRY_IMPORTED if event.outcome is Outcome.SUCCESS:
+                # A blocklist that was taken over is nobody's opting out that day.
+                counts["opt_outs"] += event.counts.get(COMPLAINT, 0)
             case _ if is_refusal(event):
                 counts["refused"] += 1
 

@@ -34,7 +34,11 @@ def trace_document(trace: Trace) -> dict[str, Any]:
         ],
         "deliveries": [_delivered(delivery) for delivery in trace.deliveries],
         "unread_deliveries": [
-            {"delivery": each.delivery.delivery_id, "as_of": rfc3339(each.delivery.as_of), "state": "gone"}
+            {
+                "delivery": each.delivery.delivery_id,
+                "as_of": rfc3339(each.delivery.as_of),
+                "state": each.why.value,
+            }
             for each in trace.unread_deliveries
         ],
         "redemptions": [_redeemed(redemption) for redemption in trace.redemptions],

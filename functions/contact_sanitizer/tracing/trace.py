@@ -16,7 +16,7 @@ from contact_sanitizer.audit.events import Action, Outcome
 from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
 from contact_sanitizer.delivery.desk import DeliveryDesk
-from contact_sanitizer.delivery.recalls import is_recall_due
+from contact_sanitizer.delivery.recalls import DAMAGED, GONE, is_recall_due
 from contact_sanitizer.delivery.redeem import REDEMPTION
 from contact_sanitizer.delivery.traces import PersonDelivered, PersonRedeemed, delivered_to, redeemed_in
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, IntakeError, OutputError
@@ -32,13 +32,16 @@ _MISSING: Final = {"file_missing", "object_missing"}
 
 
 class Unread(StrEnum):
-    """Why a list could not be looked into."""
+    """Why a list or a delivery could not be looked into."""
 
     MAKING = "making"
     FAILED = "failed"
     GONE = "gone"
     FORGOTTEN = "forgotten"
     DAMAGED = "damaged"
+
+
+_UNREAD_PEOPLE: Final = {GONE: Unread.GONE, DAMAGED: Unread.DAMAGED}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,9 +70,10 @@ class ListUnread:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryUnread:
-    """A delivery whose people are no longer kept: the person may have been on it."""
+    """A delivery whose people cannot be read: the person may have been on it."""
 
     delivery: Delivery
+    why: Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,8 @@ class Trace:
     @property
     def counts(self) -> Mapping[str, int]:
         """What was found, in numbers."""
+        unread = [each.why for each in self.unread] + [each.why for each in self.unread_deliveries]
+        damaged = unread.count(Unread.DAMAGED)
         return {
             "lists": len(self.lists),
             "lists_read": self.lists_read,
@@ -158,6 +164,7 @@ class Trace:
             "rows": sum(listed.decided.count for listed in self.lists),
             "deliveries": len(self.deliveries),
             **({"deliveries_unread": len(self.unread_deliveries)} if self.unread_deliveries else {}),
+            **({"damaged": damaged} if damaged else {}),
             "redemptions": len(self.redemptions),
             "events": len(self.history.consents) + len(self.history.suppressions),
             **({"unfinished": 1} if self.told_to else {}),
@@ -169,9 +176,9 @@ def trace(
 ) -> Trace:
     """A person's story among the lists of the desk's tenant, or one leaf of it.
 
-    A list that was not finished, is gone or was altered is named in `unread`, a delivery whose people are no
-    longer kept in `unread_deliveries`. Raises the package's errors
-    where anything else cannot be read, e.g. `people_damaged`, `catalogue_damaged`, `object_unreadable`: then
+    A list that was not finished, is gone or was altered is named in `unread`, a delivery whose people
+    are no longer kept, or not as they were written, in `unread_deliveries`. Raises the package's errors
+    where anything else cannot be read, e.g. `catalogue_damaged`, `object_unreadable`: then
     nothing is told, and that is an event too. `AuditError`: nothing was read, or what was read is not told.
     """
     _announce(person, desk, Outcome.BEGUN)
@@ -281,9 +288,9 @@ def _tell_delivery(person: Person, desk: DeliveryDesk, delivery: Delivery, told:
     try:
         found = delivered_to(person.subject, delivery, desk)
     except DeliveryError as error:
-        if error.code != "people_gone":
+        if error.code not in _UNREAD_PEOPLE:
             raise
-        told.unread_deliveries.append(DeliveryUnread(delivery))
+        told.unread_deliveries.append(DeliveryUnread(delivery, _UNREAD_PEOPLE[error.code]))
         return
     if found:
         told.deliveries.append(DeliveryTraced(found, _is_due(person, found, desk)))
