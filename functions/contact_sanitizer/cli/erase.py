@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from contact_sanitizer.cli.frame import REFUSED, Command, emit, options_of
+from contact_sanitizer.cli.frame import Command, emit, say_unfinished
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import open_desk, phone_of, region_option
 from contact_sanitizer.erasing.erase import close_erasure
@@ -72,16 +72,8 @@ def erase(
         # Until here the same command gives the same receipt again.
         close_erasure(person, desk)
     if not document["complete"]:
-        _say_unfinished(context)
-
-
-def _say_unfinished(context: click.Context) -> None:
-    """Standard output holds the receipt, and nothing may follow it there."""
-    said = OutputError("erase_unfinished", "the person is not erased everywhere; run the same again later")
-    error = {"error": {"code": said.code, "message": said.message}}
-    plain = f"error: {said.code}: {said.message}"
-    click.echo(json.dumps(error) if options_of(context).as_json else plain, err=True)
-    context.exit(REFUSED)
+        message = "the person is not erased everywhere; run the same again later"
+        say_unfinished(context, OutputError("erase_unfinished", message))
 
 
 def _write(place: Path, data: bytes) -> None:

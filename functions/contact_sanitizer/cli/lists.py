@@ -15,6 +15,7 @@ from contact_sanitizer.errors import OutputError
 from contact_sanitizer.listid import ListId, parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.ports import ListShelf
+from contact_sanitizer.workspace import Workspace
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -38,10 +39,7 @@ def lists(context: click.Context) -> None:
 def show(context: click.Context, list_id: str) -> None:
     """Show one list's manifest."""
     with open_workspace(context) as workspace:
-        known = parse_list_id(list_id)
-        entry = workspace.catalogue.get(known) if known else None
-        if entry is None:
-            raise OutputError("list_unknown", "no list of that id was made here")
+        entry = _known(workspace, list_id)
         manifest = _manifest(workspace.shelf_of(entry), entry)
     emit(context, manifest, lambda: click.echo(json.dumps(manifest, ensure_ascii=False, indent=2)))
 
@@ -55,12 +53,19 @@ def forget(context: click.Context, list_id: str) -> None:
     Until then an erasure is not complete: whoever was on a list that is only moved or unmounted still is.
     """
     with open_workspace(context) as workspace:
-        known = parse_list_id(list_id)
-        if known is None:
-            raise OutputError("list_unknown", "no list of that id was made here")
+        known = ListId(_known(workspace, list_id).list_id)
         forget_list(known, workspace.erase_desk)
     said = f"List {known} is looked for no more."
     emit(context, {"list_id": known, "state": "forgotten"}, lambda: click.echo(said))
+
+
+def _known(workspace: Workspace, list_id: str) -> ListEntry:
+    """The entry of the list that was typed; `OutputError` (`list_unknown`) where there is none."""
+    known = parse_list_id(list_id)
+    entry = workspace.catalogue.get(known) if known else None
+    if entry is None:
+        raise OutputError("list_unknown", "no list of that id was made here")
+    return entry
 
 
 def _manifest(shelf: ListShelf, entry: ListEntry) -> dict[str, Any]:
