@@ -23,6 +23,7 @@ from contact_sanitizer.listid import ListId
 from contact_sanitizer.outputs.clean import LineWriter, clean_writer
 from contact_sanitizer.outputs.digesting import DigestingFile
 from contact_sanitizer.outputs.manifest import OutputFile
+from contact_sanitizer.policy import Policy
 from contact_sanitizer.ports import ListSink
 from contact_sanitizer.protection.digests import note_digest
 from counter import PHONES, Counter, column
@@ -95,6 +96,14 @@ def written(format_name: str, columns: Sequence[Sequence[str]]) -> MemoryShelf:
     writer.finish()
     stated = OutputFile.clean(f"clean.{format_name}", file, beside, rows)
     return MemoryShelf(target.getvalue(), {name: getattr(stated, name) for name in OutputFile.__slots__})
+
+
+def keeping_cities(format_name: str) -> Policy:
+    """Lists with nothing but tokens and cells as they were."""
+    return policy(
+        ("  phone: {role: phone}\n", "  phone: {role: phone}\n  city: {do: keep}\n"),
+        ("format: csv", f"format: {format_name}"),
+    )
 
 
 def list_in(shelf: MemoryShelf, columns: int, piece_bytes: int = 1 << 20) -> CleanList:
@@ -219,11 +228,7 @@ def test_a_changed_byte_is_noticed_by_either_digest(format_name: str, digest: st
 def test_a_delivery_in_the_lists_own_format_says_what_one_in_another_says(
     format_name: str, counter: Counter
 ) -> None:
-    rules = policy(
-        ("  phone: {role: phone}\n", "  phone: {role: phone}\n  city: {do: keep}\n"),
-        ("format: csv", f"format: {format_name}"),
-    )
-    list_id = counter.made(rules)
+    list_id = counter.made(keeping_cities(format_name))
     counter.sender()
     counter.block(PHONES[3])
     _, own = counter.deliver(list_id, format=format_name)
@@ -239,11 +244,7 @@ def test_a_delivery_in_the_lists_own_format_says_what_one_in_another_says(
 def test_a_list_of_which_nobody_is_left_is_delivered_as_such_in_any_form(
     made_as: str, wish: str, form: Form, counter: Counter
 ) -> None:
-    rules = policy(
-        ("  phone: {role: phone}\n", "  phone: {role: phone}\n  city: {do: keep}\n"),
-        ("format: csv", f"format: {made_as}"),
-    )
-    list_id = counter.made(rules)
+    list_id = counter.made(keeping_cities(made_as))
     counter.sender()
     for phone in PHONES:
         counter.block(phone)

@@ -19,7 +19,7 @@ from contact_sanitizer.protection.blocks import Blocks, block_texts
 from contact_sanitizer.protection.columns import ColumnContext, decrypt_column, encrypt_cells
 from contact_sanitizer.protection.hashes import hash_numbers
 from contact_sanitizer.protection.keyring import Keyring
-from contact_sanitizer.protection.slabs import items
+from contact_sanitizer.protection.slabs import rows_of
 from contact_sanitizer.protection.subjects import subjects as subjects_of
 from contact_sanitizer.protection.token_text import Tokens
 from contact_sanitizer.protection.tokens import TokenMaker, TokenOpener
@@ -62,7 +62,7 @@ class Opened:
     def only(self, kept: NDArray[np.bool_]) -> Opened:
         """Some of the people; `kept` bool (n,)."""
         rows = np.flatnonzero(kept)
-        return Opened(*(_rows_of(matrix, rows) for matrix in (self.blocks, self.subjects)))
+        return Opened(*(rows_of(matrix, rows) for matrix in (self.blocks, self.subjects)))
 
     def __repr__(self) -> str:
         return f"Opened({len(self.blocks)})"
@@ -117,10 +117,6 @@ class Hands:
     def _sealed_anew(self, name: str, cells: pa.StringArray) -> pa.StringArray:
         plain = decrypt_column(cells, ColumnContext(self._keyring, self._terms.audience, name))
         return encrypt_cells(plain, ColumnContext(self._keyring, self._audience, name))
-
-
-def _rows_of(matrix: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    return items(matrix).take(rows).view(np.uint8).reshape(-1, matrix.shape[1])
 
 
 def hashes_of(blocks: Blocks, keyring: Keyring, hash_as: str) -> pa.StringArray:

@@ -22,3 +22,8 @@ def items(rows: NDArray[np.uint8]) -> NDArray[np.void]:
     one row may not: `ValueError`.
     """
     return rows.view(f"V{rows.shape[1]}")[:, 0]
+
+
+def rows_of(matrix: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Some rows of a byte matrix (n, width), in the given order, as a copy of their own."""
+    return items(matrix).take(rows).view(np.uint8).reshape(-1, matrix.shape[1])
