@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from commands import command
 from desk import write_csv
-from trail import waiting
 
 COMMAND = str(Path(sys.executable).parent / "contact-sanitizer")
 PHONES = [f"1381234{number:04}" for number in range(5600, 5612)]
@@ -25,6 +22,22 @@ default_region: CN
 columns:
   phone: {role: phone}
 consent: {purpose: marketing, channel: sms}
+"""
+# the command, which is sent a signal when the first batch is in the registry
+STOPPED = """\
+import os, signal
+from contact_sanitizer.cli.main import main
+from contact_sanitizer.embedded.registry import SqliteRegistry
+
+record = SqliteRegistry.record
+
+def record_and_be_stopped(*args, **kwargs):
+    recorded = record(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return recorded
+
+SqliteRegistry.record = record_and_be_stopped
+main()
 """
 
 
@@ -100,22 +113,18 @@ def test_a_place_whose_name_is_no_text_is_as_good_as_any(place: Path) -> None:
 
 def test_an_import_that_is_stopped_says_so_and_the_next_one_finishes(tmp_path: Path) -> None:
     home, upload = tmp_path / "home", tmp_path / "blocks.csv"
-    write_csv(upload, [["phone"], *([f"150{number:08}"] for number in range(6_000))])
+    write_csv(upload, [["phone"], *([f"150{number:08}"] for number in range(12_000))])
     command("init", home=home)
-    words = [COMMAND, "--home", str(home), "block", "import", str(upload)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not waiting(home) and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        out, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert out == b""
-    assert said.decode().strip().startswith("error: interrupted: ")
-    assert b"Traceback" not in said
+    words = [sys.executable, "-c", STOPPED, "--home", str(home), "block", "import", str(upload)]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.decode().strip().startswith("error: interrupted: ")
+    assert b"Traceback" not in done.stderr
     report = command("block", "import", upload, "--json", home=home).document
-    assert report["rows"] == 6_000
-    assert sum(report["by_outcome"].values()) == 6_000
-    shown = command("block", "show", "15000005999", "--json", home=home).document
+    assert report["rows"] == 12_000
+    assert report["by_outcome"] == {"already_there": 10_000, "recorded": 2_000}
+    shown = command("block", "show", "15000011999", "--json", home=home).document
     assert len(shown["entries"]) == 1
 
 
