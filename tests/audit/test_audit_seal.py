@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -174,25 +175,47 @@ def test_eight_writers_and_a_crashing_sealer_lose_nothing_and_tell_nothing_twice
             if number % 7 == 0:
                 append(objects, [number])  # told twice, with the same id
 
-    def crash(_: int) -> None:
+    def crash() -> None:
         step = random.Random(seed).randrange(1, 40)  # noqa: S311 - as above
-        while len(done) < 8:
+        while not written.is_set():
             step += 1
             try:
                 sealer(Failing(objects, step % 37 + 1, after=bool(step % 2)), keep=keep).seal(START + 500_000)
             except Crash:
                 continue
 
-    done: list[int] = []
+    written = Event()
     with ThreadPoolExecutor(9) as pool:
-        sealing = pool.submit(crash, 0)
-        for future in [pool.submit(write, share) for share in shares]:
-            future.result()
-            done.append(1)
+        sealing = pool.submit(crash)
+        try:
+            for future in [pool.submit(write, share) for share in shares]:
+                future.result()
+        finally:
+            written.set()
         sealing.result()
     sealer(objects, keep=keep).seal(START + 600_000)
     assert sorted(sealed(objects)) == sorted(entry(number) for number in numbers)
     assert verify_log(objects, VERIFIERS).waiting == 0
+
+
+@dataclass
+class SealedMeanwhile(MemoryObjects):
+    """Objects whose segments are sealed just before somebody reads one back."""
+
+    def get(self, key: str) -> bytes | None:
+        if key.startswith(segments.FOLDER):
+            sealer(MemoryObjects(self.data)).seal(START + 10_000)
+        return super().get(key)
+
+
+def test_an_event_that_is_told_again_while_it_is_sealed_is_kept_once() -> None:
+    objects = SealedMeanwhile(log_of([3]).data)
+    assert segments.append(objects, [event(3)])
+    assert not segments.append(objects, [event(3)])
+    plain = MemoryObjects(objects.data)
+    sealer(plain).seal(START + 20_000)
+    assert sealed(plain) == [entry(number) for number in range(4)]
+    assert verify_log(plain, VERIFIERS).waiting == 0
 
 
 def test_two_sealers_at_once_make_one_history(tmp_path: Path) -> None:

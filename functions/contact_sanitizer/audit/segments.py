@@ -39,10 +39,13 @@ def append(objects: Objects, events: Sequence[Event]) -> bool:
     if any(len(line) > LONGEST_ENTRY for line in data.splitlines()):
         raise AuditError("audit_unwritable", "an audit event is too long to be kept")
     key = FOLDER + events[0].uid
-    written = objects.put(key, data, absent=True)
-    if not written and objects.get(key) is None:
-        raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")
-    return written
+    for earlier in (False, True):
+        if objects.put(key, data, absent=True):
+            return not earlier
+        if objects.get(key) is not None:
+            return False
+        # sealed and let go of between the two looks: put once more, for the seal takes no event twice
+    raise AuditError("audit_unwritable", "the audit log cannot be written, so nothing was done")
 
 
 def note_late(objects: Objects, name: str, at: int) -> None:
