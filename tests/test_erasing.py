@@ -381,18 +381,30 @@ def test_an_altered_list_is_named_and_does_not_become_what_was_announced(home: P
     assert home.trace().is_unknown
 
 
-def test_a_note_that_somebody_has_cut_off_is_named(home: Place) -> None:
+def may_hold(receipt: Receipt) -> list[tuple[str, str, str]]:
+    return [(each.delivery, each.sender, each.state) for each in receipt.may_hold]
+
+
+def test_a_note_that_somebody_has_cut_off_is_named_and_so_is_who_may_hold_the_person(home: Place) -> None:
     home.handed_out(home.counter.made())
     (note, *_) = sorted(home_of(home.work).places.deliveries.iterdir())
-    note.write_bytes(note.read_bytes()[:-1])
-    receipt = home.erase()
+    content = note.read_bytes()
+    note.write_bytes(content[:-1])
+    receipt = closed(home)
     assert [(each.thing, each.name, each.state) for each in receipt.unfinished] == [
         ("delivery", note.stem, "damaged")
     ]
+    assert may_hold(receipt) == [(note.stem, "gate", "damaged")]
     assert receipt.removed["deliveries"] == 2
+    assert note.stem not in {each.delivery for each in receipt.recipients}
+    note.write_bytes(content)
+    again = home.erase()
+    assert (again.is_complete, may_hold(again)) == (True, [])
+    assert [each.delivery for each in again.recipients] == [note.stem]
 
 
-def test_a_note_whose_time_is_over_is_no_obstacle(place: Place) -> None:
+def without_its_note(place: Place) -> str:
+    """A delivery whose note of its people is gone; its id."""
     counter = place.counter
     counter.sender()
     delivered, _ = counter.deliver(counter.made())
@@ -402,9 +414,47 @@ def test_a_note_whose_time_is_over_is_no_obstacle(place: Place) -> None:
     else:
         key = f"deliveries/default/{name}/people"
         place.cloud.clients.s3.delete_object(Bucket="demo-clean", Key=key)
+    return name
+
+
+def test_who_may_hold_the_person_is_named_where_a_note_is_lost_and_the_rest_is_erased(place: Place) -> None:
+    name = without_its_note(place)
     receipt = place.erase()
-    assert receipt.is_complete
+    assert not receipt.is_complete
+    assert not receipt.unfinished
+    assert may_hold(receipt) == [(name, "gate", "gone")]
     assert (receipt.removed["lists"], receipt.removed["deliveries"]) == (1, 0)
+    assert place.trace().lists == ()
+    assert place.erase().document() == receipt.document()
+    assert Receipt.of(json.loads(json.dumps(receipt.kept()))).document() == receipt.document()
+
+
+def test_a_lost_note_is_named_also_where_nothing_was_known_of_the_person(home: Place) -> None:
+    name = without_its_note(home)
+    receipt = home.erase("13899990000")
+    assert receipt.is_nothing
+    assert may_hold(receipt) == [(name, "gate", "gone")]
+    assert "files of others" in {each["what"] for each in receipt.document()["stays"]}
+
+
+def test_notes_whose_term_is_over_leave_an_erasure_complete_and_one_line_a_sender(tmp_path: Path) -> None:
+    stack = place_in("stack", tmp_path)
+    without_its_note(stack)
+    stack.counter.pass_time(86_400)
+    later = without_its_note(stack)
+    stack.counter.pass_time(91 * 86_400)
+    receipt = stack.erase()
+    assert receipt.is_complete
+    assert may_hold(receipt) == [(later, "gate", "expired")]
+    assert receipt.removed["lists"] == 2
+
+
+def test_an_erasure_that_met_damage_says_so_in_the_log(home: Place) -> None:
+    without_its_note(home)
+    home.erase()
+    *_, last = erasures(home)
+    assert last["unmapped"]["counts"]["damaged"] == 1
+    assert last["unmapped"]["counts"]["may_hold"] == 1
 
 
 @dataclass

@@ -214,7 +214,9 @@ class Workspace:
     @property
     def erase_desk(self) -> EraseDesk:
         """The desk for erasing a person."""
-        return EraseDesk(self.tenant, self.delivery_desk(), self.registry, self.shelf_of, self.randomness)
+        kept_since = self.world.people_kept_since(self.clock())
+        own = (self.tenant, self.delivery_desk(), self.registry, self.shelf_of, self.randomness)
+        return EraseDesk(*own, people_kept_since=kept_since)
 
     def import_consents(
         self,
