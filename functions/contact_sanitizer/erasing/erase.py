@@ -15,8 +15,8 @@ from functools import partial
 
 from contact_sanitizer.audit.events import Outcome
 from contact_sanitizer.catalogue import ListEntry
+from contact_sanitizer.delivery.damage import DAMAGED, looked_at_twice
 from contact_sanitizer.delivery.deliveries import Delivery
-from contact_sanitizer.erasing.damage import DAMAGED, looked_at_twice
 from contact_sanitizer.erasing.desk import EraseDesk, Work
 from contact_sanitizer.erasing.handedout import (
     erase_from_delivery,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contact_sanitizer.catalogue import ListEntry
+from contact_sanitizer.delivery.damage import looked_at_twice
 from contact_sanitizer.delivery.deliveries import Delivery
 from contact_sanitizer.delivery.recalls import DAMAGED, GONE
 from contact_sanitizer.delivery.redeem import REDEMPTION
 from contact_sanitizer.delivery.traces import delivered_to, redeemed_in
 from contact_sanitizer.erasing.absent import still_open
-from contact_sanitizer.erasing.damage import looked_at_twice
 from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.erasing.receipt import EXPIRED, MayHold, Recipient, Unfinished
 from contact_sanitizer.errors import DeliveryError
