@@ -11,13 +11,13 @@ from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.audit.reading import Filter, Seen, all_events
 from contact_sanitizer.cli.frame import Command, emit
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT
+from contact_sanitizer.cli.people import moment_option
 from contact_sanitizer.outputs.manifest import rfc3339
 
 
 @click.command(cls=Command)
-@click.option("--since", type=MOMENT, metavar="DATE", help="Events from then on.")
-@click.option("--until", type=MOMENT, metavar="DATE", help="Events before then.")
+@moment_option("--since", says="Events from then on.")
+@moment_option("--until", says="Events before then.", ends=True)
 @click.option("--principal", metavar="NAME", help="Who did it.")
 @click.option("--action", metavar="WORD", help="What was done: 'list.published', or 'list' for all of lists.")
 @click.option("--list", "list_id", metavar="LIST", help="Events about one list.")
