@@ -512,3 +512,18 @@ def test_a_delivery_says_what_it_rests_on(counter: Counter) -> None:
     assert (begun["operation"], published["operation"]) == ("delivery.begun", "delivery.published")
     assert begun["delivery_id"] == published["delivery_id"] == shown["delivery"]
     assert published["audience"] == "sender:gate"
+    for event in (begun, published):
+        assert (event["form"], event["format"], event["sealed"]) == ("token", "csv", False)
+
+
+def test_the_log_says_in_which_form_a_list_was_handed_out_or_refused(counter: Counter) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    counter.sender(seal_to=str(identity.to_public()))
+    made = counter.made()
+    counter.deliver(made, form=HASH, format="jsonl")
+    event = counter.last_event
+    assert (event["form"], event["format"], event["sealed"]) == ("hash", "jsonl", True)
+    refused("form_refused", lambda: counter.deliver(made, format="typed by somebody"))
+    event = counter.last_event
+    assert (event["form"], event["sealed"]) == ("token", True)
+    assert "format" not in event

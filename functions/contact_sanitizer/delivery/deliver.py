@@ -121,6 +121,7 @@ def _order(
     sender.authorize(request.purpose, request.form.right, now // 1000)
     # Not before: what was typed for a purpose may be anything.
     about |= {"purpose": plain_word(name_of(request.purpose))}
+    about |= {"form": request.form.value, "sealed": sender.seal_to is not None}
     list_id = parse_list_id(request.list_id)
     entry = Catalogue(desk.records).get(list_id) if list_id else None
     if entry is None:
@@ -132,7 +133,7 @@ def _order(
     if request.format not in FORMATS:
         raise DeliveryError("form_refused", "a delivery is written as csv, jsonl or parquet")
     delivery_id = desk.new_id()
-    about |= {"delivery_id": delivery_id}
+    about |= {"delivery_id": delivery_id, "format": request.format}
     use = entry.terms.use_by(sender.name)
     return _Order(delivery_id, entry, lists(entry), sender, request.form, request.format, use, now)
 
@@ -204,6 +205,9 @@ def _announce(order: _Order, desk: DeliveryDesk, delivery: Delivery, draft: Deli
         registry_change=draft.change,
         digests=digests,
         key_ids=(desk.keyring.primary.id,),
+        form=draft.form.value,
+        format=draft.format,
+        sealed=draft.sealed,
     )
 
 
