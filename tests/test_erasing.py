@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import io
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from contact_sanitizer.catalogue import State
 from contact_sanitizer.delivery.rendering import Form
+from contact_sanitizer.embedded.home import sync_folder
 from contact_sanitizer.embedded.listfolder import ListFolder, ListFolders
 from contact_sanitizer.erasing import erase as erasing
 from contact_sanitizer.erasing.absent import forget_list
@@ -510,6 +512,52 @@ def test_a_run_that_failed_keeps_nobody_from_being_erased(home: Place, upload: s
     assert receipt.removed["lists"] == 1
     assert home.trace().lists == ()
     assert closed(home, "13899990000").is_complete
+
+
+def test_a_run_that_failed_before_its_list_appeared_asks_nothing_of_anybody(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(home.work, PHONES)
+
+    def full(_self: ListFolder, _manifest: bytes) -> Path:
+        raise OutputError("out_full", "the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ListFolder, "publish", full)
+        with pytest.raises(OutputError, match="out_full"):
+            home.work.sanitize(Meanwhile(UPLOAD, int), policy())
+    (entry,) = home.work.catalogue.entries()
+    assert entry.state == "failed"
+    assert entry.manifest
+    assert closed(home).is_complete
+    shutil.rmtree(home_of(home.work).home.lists)
+    assert closed(home, BOB).is_complete
+
+
+def test_a_list_that_had_appeared_when_its_run_failed_is_looked_for_wherever_it_is(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(home.work, PHONES)
+    folder = home.counter.folder
+    upload = write_csv(folder / "list.csv", [["phone"], *([phone] for phone in PHONES)])
+
+    def failing(place: Path) -> None:
+        if place == folder / "out":
+            raise OSError(errno.EIO, "the disk")
+        sync_folder(place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("contact_sanitizer.embedded.listfolder.sync_folder", failing)
+        with pytest.raises(OutputError, match="out_unwritable"):
+            run(home.work, upload, out=folder / "out")
+    (entry,) = home.work.catalogue.entries()
+    (folder / "out").rename(folder / "moved")
+    assert unfinished(closed(home)) == [(entry.list_id, "gone")]
+    (folder / "moved").rename(folder / "out")
+    back = closed(home)
+    assert back.is_complete
+    assert back.removed["lists"] == 1
+    home.verify()
 
 
 def test_a_run_whose_folder_is_still_to_come_fails_once_it_was_given_up(
