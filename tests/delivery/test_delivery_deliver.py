@@ -17,6 +17,7 @@ from contact_sanitizer.delivery.deliver import FORMATS
 from contact_sanitizer.delivery.deliveries import Deliveries
 from contact_sanitizer.delivery.senders import Quotas
 from contact_sanitizer.embedded.deliveryfolder import DeliveryFiles
+from contact_sanitizer.embedded.listfolder import ListFolders
 from contact_sanitizer.errors import (
     AuditError,
     CatalogueError,
@@ -361,6 +362,23 @@ def test_a_list_that_was_altered_together_with_its_manifest_is_not_delivered(cou
     refused("list_damaged", lambda: counter.deliver(made))
     assert counter.last_event["operation"] == "delivery.failed"
     assert files_in(counter) == []
+
+
+def test_a_list_is_read_by_the_manifest_that_was_checked_and_looked_for_once_more(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.sender()
+    made = counter.made()
+    read, answers = ListFolders.manifest, list[bytes | None]()
+
+    def counted(shelf: ListFolders, list_id: ListId) -> bytes | None:
+        answers.append(read(shelf, list_id))
+        return answers[-1]
+
+    monkeypatch.setattr(ListFolders, "manifest", counted)
+    counter.deliver(made)
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
 
 
 def test_a_list_whose_manifest_is_gone_is_no_list(counter: Counter) -> None:
