@@ -431,12 +431,24 @@ def test_who_may_hold_the_person_is_named_where_a_note_is_lost_and_the_rest_is_e
     assert Receipt.of(json.loads(json.dumps(receipt.kept()))).document() == receipt.document()
 
 
-def test_a_lost_note_is_named_also_where_nothing_was_known_of_the_person(home: Place) -> None:
+def test_a_lost_note_says_nothing_of_who_was_never_on_its_list(home: Place) -> None:
     name = without_its_note(home)
-    receipt = home.erase("13899990000")
-    assert receipt.is_nothing
-    assert may_hold(receipt) == [(name, "gate", "gone")]
-    assert "files of others" in {each["what"] for each in receipt.document()["stays"]}
+    stranger = "13899990000"
+    assert may_hold(closed(home, stranger)) == []
+    # From here on somebody was on the list of whom it says nothing any more.
+    assert may_hold(closed(home)) == [(name, "gate", "gone")]
+    again = closed(home, stranger)
+    assert again.is_nothing
+    assert may_hold(again) == [(name, "gate", "gone")]
+    assert "files of others" in {each["what"] for each in again.document()["stays"]}
+
+
+def test_a_lost_note_of_a_list_that_is_lost_too_may_be_about_anybody(home: Place) -> None:
+    name = without_its_note(home)
+    (entry,) = home.work.catalogue.entries()
+    shutil.rmtree(home_of(home.work).home.lists / entry.list_id)
+    forget_list(ListId(entry.list_id), home.work.erase_desk)
+    assert may_hold(closed(home, "13899990000")) == [(name, "gate", "gone")]
 
 
 def test_notes_whose_term_is_over_leave_an_erasure_complete_and_one_line_a_sender(tmp_path: Path) -> None:

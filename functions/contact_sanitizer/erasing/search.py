@@ -16,6 +16,7 @@ from contact_sanitizer.erasing.absent import still_open
 from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.erasing.receipt import EXPIRED, MayHold, Recipient, Unfinished
 from contact_sanitizer.errors import DeliveryError
+from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.policy_words import Evidence
 from contact_sanitizer.terms import Use
 from contact_sanitizer.tracing.trace import Unread, decided_in
@@ -41,6 +42,8 @@ class Search:
     unchecked: list[Use] = field(default_factory=list)
     found: set[str] = field(default_factory=set)
     _seen: set[tuple[str, str]] = field(default_factory=set)
+    #: Lists that the person is not on, and that nobody was erased from.
+    _never_on: set[str] = field(default_factory=set)
 
     def lists(self) -> Iterator[ListEntry]:
         """Lists that the person is on."""
@@ -57,6 +60,8 @@ class Search:
             if decided.count:
                 self.found.add(entry.list_id)
                 yield entry
+            elif entry.manifest and not Manifest.decode(entry.manifest.encode()).erased:
+                self._never_on.add(entry.list_id)
 
     def deliveries(self) -> Iterator[Delivery]:
         """Deliveries that the person was on; one whose note is gone or damaged is among the `unread`."""
@@ -91,7 +96,11 @@ class Search:
     def may_hold(self, known: Sequence[Recipient]) -> list[MayHold]:
         """Who may hold the person beside those of whom it is known; of what expired only the newest."""
         told = {each.delivery for each in known}
-        unread = [each for each in self.unread.values() if each.delivery not in told]
+        unread = [
+            each
+            for each in self.unread.values()
+            if each.delivery not in told and each.list_id not in self._never_on
+        ]
         # Oldest first: the newest stays.
         expired = {(each.sender, each.form): each for each in unread if each.state == EXPIRED}
         return [*(each for each in unread if each.state != EXPIRED), *expired.values()]
