@@ -22,7 +22,8 @@ from templates import ATHENA, resources
 #: What the parameters are in the tests.
 NAMES: Final = {"Stack": "demo", "AuditBucket": AUDIT, "CleanBucket": CLEAN, "UploadsBucket": UPLOADS}
 _SIMPLE: Final = {
-    "string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "binary": "BLOB", "array<string>": "VARCHAR[]"
+    "string": "VARCHAR", "bigint": "BIGINT", "boolean": "BOOLEAN", "int": "INTEGER",
+    "binary": "BLOB", "array<string>": "VARCHAR[]",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import io
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from contact_sanitizer.catalogue import State
 from contact_sanitizer.delivery.rendering import Form
+from contact_sanitizer.embedded.home import sync_folder
 from contact_sanitizer.embedded.listfolder import ListFolder, ListFolders
 from contact_sanitizer.erasing import erase as erasing
 from contact_sanitizer.erasing.absent import forget_list
@@ -381,18 +383,30 @@ def test_an_altered_list_is_named_and_does_not_become_what_was_announced(home: P
     assert home.trace().is_unknown
 
 
-def test_a_note_that_somebody_has_cut_off_is_named(home: Place) -> None:
+def may_hold(receipt: Receipt) -> list[tuple[str, str, str]]:
+    return [(each.delivery, each.sender, each.state) for each in receipt.may_hold]
+
+
+def test_a_note_that_somebody_has_cut_off_is_named_and_so_is_who_may_hold_the_person(home: Place) -> None:
     home.handed_out(home.counter.made())
     (note, *_) = sorted(home_of(home.work).places.deliveries.iterdir())
-    note.write_bytes(note.read_bytes()[:-1])
-    receipt = home.erase()
+    content = note.read_bytes()
+    note.write_bytes(content[:-1])
+    receipt = closed(home)
     assert [(each.thing, each.name, each.state) for each in receipt.unfinished] == [
         ("delivery", note.stem, "damaged")
     ]
+    assert may_hold(receipt) == [(note.stem, "gate", "damaged")]
     assert receipt.removed["deliveries"] == 2
+    assert note.stem not in {each.delivery for each in receipt.recipients}
+    note.write_bytes(content)
+    again = home.erase()
+    assert (again.is_complete, may_hold(again)) == (True, [])
+    assert [each.delivery for each in again.recipients] == [note.stem]
 
 
-def test_a_note_whose_time_is_over_is_no_obstacle(place: Place) -> None:
+def without_its_note(place: Place) -> str:
+    """A delivery whose note of its people is gone; its id."""
     counter = place.counter
     counter.sender()
     delivered, _ = counter.deliver(counter.made())
@@ -402,9 +416,59 @@ def test_a_note_whose_time_is_over_is_no_obstacle(place: Place) -> None:
     else:
         key = f"deliveries/default/{name}/people"
         place.cloud.clients.s3.delete_object(Bucket="demo-clean", Key=key)
+    return name
+
+
+def test_who_may_hold_the_person_is_named_where_a_note_is_lost_and_the_rest_is_erased(place: Place) -> None:
+    name = without_its_note(place)
     receipt = place.erase()
-    assert receipt.is_complete
+    assert not receipt.is_complete
+    assert not receipt.unfinished
+    assert may_hold(receipt) == [(name, "gate", "gone")]
     assert (receipt.removed["lists"], receipt.removed["deliveries"]) == (1, 0)
+    assert place.trace().lists == ()
+    assert place.erase().document() == receipt.document()
+    assert Receipt.of(json.loads(json.dumps(receipt.kept()))).document() == receipt.document()
+
+
+def test_a_lost_note_says_nothing_of_who_was_never_on_its_list(home: Place) -> None:
+    name = without_its_note(home)
+    stranger = "13899990000"
+    assert may_hold(closed(home, stranger)) == []
+    # From here on somebody was on the list of whom it says nothing any more.
+    assert may_hold(closed(home)) == [(name, "gate", "gone")]
+    again = closed(home, stranger)
+    assert again.is_nothing
+    assert may_hold(again) == [(name, "gate", "gone")]
+    assert "files of others" in {each["what"] for each in again.document()["stays"]}
+
+
+def test_a_lost_note_of_a_list_that_is_lost_too_may_be_about_anybody(home: Place) -> None:
+    name = without_its_note(home)
+    (entry,) = home.work.catalogue.entries()
+    shutil.rmtree(home_of(home.work).home.lists / entry.list_id)
+    forget_list(ListId(entry.list_id), home.work.erase_desk)
+    assert may_hold(closed(home, "13899990000")) == [(name, "gate", "gone")]
+
+
+def test_notes_whose_term_is_over_leave_an_erasure_complete_and_one_line_a_sender(tmp_path: Path) -> None:
+    stack = place_in("stack", tmp_path)
+    without_its_note(stack)
+    stack.counter.pass_time(86_400)
+    later = without_its_note(stack)
+    stack.counter.pass_time(91 * 86_400)
+    receipt = stack.erase()
+    assert receipt.is_complete
+    assert may_hold(receipt) == [(later, "gate", "expired")]
+    assert receipt.removed["lists"] == 2
+
+
+def test_an_erasure_that_met_damage_says_so_in_the_log(home: Place) -> None:
+    without_its_note(home)
+    home.erase()
+    *_, last = erasures(home)
+    assert last["unmapped"]["counts"]["damaged"] == 1
+    assert last["unmapped"]["counts"]["may_hold"] == 1
 
 
 @dataclass
@@ -460,6 +524,52 @@ def test_a_run_that_failed_keeps_nobody_from_being_erased(home: Place, upload: s
     assert receipt.removed["lists"] == 1
     assert home.trace().lists == ()
     assert closed(home, "13899990000").is_complete
+
+
+def test_a_run_that_failed_before_its_list_appeared_asks_nothing_of_anybody(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(home.work, PHONES)
+
+    def full(_self: ListFolder, _manifest: bytes) -> Path:
+        raise OutputError("out_full", "the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ListFolder, "publish", full)
+        with pytest.raises(OutputError, match="out_full"):
+            home.work.sanitize(Meanwhile(UPLOAD, int), policy())
+    (entry,) = home.work.catalogue.entries()
+    assert entry.state == "failed"
+    assert entry.manifest
+    assert closed(home).is_complete
+    shutil.rmtree(home_of(home.work).home.lists)
+    assert closed(home, BOB).is_complete
+
+
+def test_a_list_that_had_appeared_when_its_run_failed_is_looked_for_wherever_it_is(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agree(home.work, PHONES)
+    folder = home.counter.folder
+    upload = write_csv(folder / "list.csv", [["phone"], *([phone] for phone in PHONES)])
+
+    def failing(place: Path) -> None:
+        if place == folder / "out":
+            raise OSError(errno.EIO, "the disk")
+        sync_folder(place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("contact_sanitizer.embedded.listfolder.sync_folder", failing)
+        with pytest.raises(OutputError, match="out_unwritable"):
+            run(home.work, upload, out=folder / "out")
+    (entry,) = home.work.catalogue.entries()
+    (folder / "out").rename(folder / "moved")
+    assert unfinished(closed(home)) == [(entry.list_id, "gone")]
+    (folder / "moved").rename(folder / "out")
+    back = closed(home)
+    assert back.is_complete
+    assert back.removed["lists"] == 1
+    home.verify()
 
 
 def test_a_run_whose_folder_is_still_to_come_fails_once_it_was_given_up(

@@ -163,6 +163,7 @@ class DeliveryError(ContactSanitizerError):
             "people_damaged",
             "people_gone",
             "recalls_untold",
+            "recipients_untold",
             "notice_unsent",
             "cursor_refused",
             "too_many_tokens",

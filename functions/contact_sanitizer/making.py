@@ -16,7 +16,7 @@ from contact_sanitizer.job import Job, NoParts, Parts, Paused, Tools
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.outputs.manifest import Counts, Manifest
 from contact_sanitizer.phone.plan import load_plan
-from contact_sanitizer.ports import Announce, ListShelf
+from contact_sanitizer.ports import Absence, Announce, RevisableShelf
 from contact_sanitizer.sanitize import sanitize
 from contact_sanitizer.terms import ListTerms, use_of
 
@@ -28,7 +28,7 @@ class ListOffice:
     `resume`: where settled batches are kept, by what they belong to.
     """
 
-    shelf: ListShelf
+    shelf: RevisableShelf
     catalogue: Catalogue
     announce: Announce
     clock: Callable[[], int]
@@ -62,7 +62,8 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
     except BaseException as error:
         code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
         office.announce(Action.LIST_FAILED, outcome=Outcome.FAILURE, **_about(job), code=code)
-        office.catalogue.change(job.list_id, _failed)
+        has_appeared = office.shelf.absence(job.list_id) in {Absence.PART, Absence.OPEN}
+        office.catalogue.change(job.list_id, lambda entry: _failed(entry, has_appeared=has_appeared))
         raise
     return _conclude(settled, office)
 
@@ -139,8 +140,11 @@ def _settled(entry: ListEntry, manifest: Manifest) -> ListEntry:
     return entry
 
 
-def _failed(entry: ListEntry) -> ListEntry:
-    return entry if entry.state in {"made", "forgotten"} else replace(entry, state="failed")
+def _failed(entry: ListEntry, *, has_appeared: bool) -> ListEntry:
+    """The entry of a list that failed; one that is there all the same, or may be, is none: it has people."""
+    if entry.state in {"made", "forgotten"} or (entry.manifest and has_appeared):
+        return entry
+    return replace(entry, state="failed")
 
 
 def _announce(job: Job, office: ListOffice, action: Action, at: int, **particulars: Any) -> None:

@@ -26,7 +26,7 @@ from contact_sanitizer.delivery.senders import SenderDesk
 from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.erasing.desk import EraseDesk
-from contact_sanitizer.errors import AuditError, HomeError, IntakeError, RequestError
+from contact_sanitizer.errors import AuditError, ContactSanitizerError, HomeError, IntakeError, RequestError
 from contact_sanitizer.intake.limits import Limits
 from contact_sanitizer.intake.raw import ListSource, RawFile
 from contact_sanitizer.job import Job, Manner, Meter, Tools, no_meter
@@ -45,7 +45,7 @@ from contact_sanitizer.registering.blocklists import BlockDefaults, import_block
 from contact_sanitizer.registering.consentlists import ConsentDefaults, import_consents
 from contact_sanitizer.registering.desk import Desk, any_number
 from contact_sanitizer.registering.hashlists import import_hashlist
-from contact_sanitizer.registering.imports import ImportReport, ImportTools
+from contact_sanitizer.registering.imports import ImportReport, ImportTools, Occasion
 from contact_sanitizer.screening.foreign import HashContract
 
 if TYPE_CHECKING:
@@ -90,13 +90,19 @@ class HashedList:
 
 @dataclass
 class Workspace:
-    """One tenant's world, opened for one command or one request, and the use cases in it."""
+    """One tenant's world, opened for one command or one request, and the use cases in it.
+
+    `call`: the id of all events of that request; without one it makes its own. `occasion`: what imports
+    follow from, where that may be told again.
+    """
 
     world: World
     tenant: str
     clock: Callable[[], int] = system_clock
     randomness: Callable[[int], bytes] = os.urandom
     principal: str = field(default_factory=login_name)
+    call: ListId | None = None
+    occasion: Occasion | None = None
 
     @classmethod
     def open(cls, root: Path, tenant: str = "default", **circumstances: Any) -> Workspace:
@@ -143,7 +149,7 @@ class Workspace:
     @cached_property
     def correlation(self) -> ListId:
         """One id for all events of this command."""
-        return self.new_id()
+        return self.call or self.new_id()
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -214,7 +220,9 @@ class Workspace:
     @property
     def erase_desk(self) -> EraseDesk:
         """The desk for erasing a person."""
-        return EraseDesk(self.tenant, self.delivery_desk(), self.registry, self.shelf_of, self.randomness)
+        kept_since = self.world.people_kept_since(self.clock())
+        own = (self.tenant, self.delivery_desk(), self.registry, self.shelf_of, self.randomness)
+        return EraseDesk(*own, people_kept_since=kept_since)
 
     def import_consents(
         self,
@@ -226,8 +234,8 @@ class Workspace:
     ) -> ImportReport:
         """Record the consents and withdrawals of a file; announced before the first row, summed up after."""
         tools = self._import_tools(source, region, on_row, actor)
-        self.record(Action.CONSENT_IMPORTED, digests={"file": tools.file_digest})
-        return self._imported(tools, import_consents(source, tools, defaults))
+        self._tell_once(Action.CONSENT_IMPORTED, digests={"file": tools.file_digest})
+        return self._imported(tools, lambda: import_consents(source, tools, defaults))
 
     def import_blocks(
         self,
@@ -241,27 +249,48 @@ class Workspace:
     ) -> ImportReport:
         """Record the entries of a blocklist, of phones or of somebody else's hashes; announced before."""
         tools = self._import_tools(source, region, on_row, actor)
-        self.record(
-            Action.BLOCK_IMPORTED, digests={"file": tools.file_digest}, scope=plain_word(defaults.scope)
-        )
+        digests, scope = {"file": tools.file_digest}, plain_word(defaults.scope)
+        self._tell_once(Action.BLOCK_IMPORTED, digests=digests, scope=scope)
+        return self._imported(tools, lambda: self._import_blocks(source, tools, defaults, actor, hashed))
+
+    def _import_blocks(
+        self,
+        source: ListSource,
+        tools: ImportTools,
+        defaults: BlockDefaults,
+        actor: str | None,
+        hashed: HashedList | None,
+    ) -> ImportReport:
         if hashed is None:
             with _hint_at_hashes():
-                report = import_blocklist(source, tools, defaults)
-            return self._imported(tools, report)
+                return import_blocklist(source, tools, defaults)
         known = ""
         if hashed.known_phone:
-            block = self.desk(region, actor).person(hashed.known_phone).block
+            block = self.desk(tools.settings, actor).person(hashed.known_phone).block
             known = block.rstrip(b"\0").decode("ascii")
         contract = HashContract.named(hashed.contract) if hashed.contract else None
-        report = import_hashlist(source, tools, defaults, contract=contract, known_digits=known)
-        return self._imported(tools, report)
+        return import_hashlist(source, tools, defaults, contract=contract, known_digits=known)
 
-    def _imported(self, tools: ImportTools, report: ImportReport) -> ImportReport:
-        """Say what an import came to; a repeated one says what was new."""
-        counts = {"rows": report.rows, "refused": report.refused, **report.recorded}
+    def _imported(self, tools: ImportTools, work: Callable[[], ImportReport]) -> ImportReport:
+        """Do it, and say what it came to: a repeated import what was new, one that failed why."""
         digests = {"file": tools.file_digest}
-        self.record(Action.REGISTRY_IMPORTED, outcome=Outcome.SUCCESS, counts=counts, digests=digests)
+        try:
+            report = work()
+        except BaseException as error:
+            code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
+            about: dict[str, Any] = self.occasion.about if self.occasion else {}
+            failed = Outcome.FAILURE
+            self.record(Action.REGISTRY_IMPORTED, outcome=failed, code=code, digests=digests, **about)
+            raise
+        counts = {"rows": report.rows, "refused": report.refused, **report.recorded}
+        self._tell_once(Action.REGISTRY_IMPORTED, outcome=Outcome.SUCCESS, counts=counts, digests=digests)
         return report
+
+    def _tell_once(self, action: Action, **particulars: Any) -> None:
+        """Write one event of an import; where its occasion is told again it is the same, as it was first."""
+        if self.occasion:
+            particulars |= {"uid": self.occasion.event_id(action), **self.occasion.about}
+        self.record(action, **particulars)
 
     def _import_tools(self, source: ListSource, region: str, on_row: OnRow, actor: str | None) -> ImportTools:
         digest = UploadDigest(self.keyring)

@@ -333,6 +333,7 @@ def test_every_member_of_an_event_has_a_column() -> None:
     whole = Event(
         Action.LIST_PUBLISHED, Outcome.BEGUN, 1, "ops", "default", LIST, LIST, LIST, LIST, LIST, "v" * 20,
         "0" * 64, "p", "c", "s", "s", "a", "0" * 32, "r", 1, (1,), 1, "c", {"rows": 1}, {"file": "0" * 64},
+        "hash", "csv", True,
     )  # fmt: skip
     stated = json.loads(whole.line())
     declared = columns("events")["unmapped"]

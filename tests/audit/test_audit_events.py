@@ -24,6 +24,7 @@ def test_a_line_is_canonical_json_of_one_ocsf_object() -> None:
 
 
 WORDS = ["principal", "tenant", "purpose", "channel", "scope", "code", "sender", "audience", "reason"]
+WORDS += ["form", "format"]
 
 
 @pytest.mark.parametrize("name", WORDS)

@@ -48,7 +48,8 @@ OF_LIST = f"lists/default/{LIST}/clean.csv"
 OF_PEOPLE = f"deliveries/default/{DELIVERY}/people"
 FETCHED = f"deliveries/default/{DELIVERY}/content"
 FUNCTIONS = {
-    name: f"demo-{name}Role-1X" for name in ("Sanitize", "Deliver", "Recalls", "Redeem", "Trace", "Lists")
+    name: f"demo-{name}Role-1X"
+    for name in ("Sanitize", "ImportRegistry", "Deliver", "Recalls", "Redeem", "Trace", "Lists")
 }
 CIRCLE = Circle(ACCOUNT, frozenset(f"role/123456-789012/{name}" for name in FUNCTIONS.values()))
 DELIVER, REDEEM, EVE, SUE = role(FUNCTIONS["Deliver"]), role(FUNCTIONS["Redeem"]), role("eve"), role("sue")
@@ -245,6 +246,18 @@ def test_an_upload_is_known_by_the_list_that_its_version_leads_to() -> None:
     assert compared(long, [began, ended]).findings == ()
     other = record(AT, reader, arrival.key, UPLOADS, version="another")
     assert flags(compared([other], [began, ended]))[0][:2] == ("read_unannounced", "upload")
+
+
+def test_an_import_that_is_told_again_accounts_for_its_reads_in_between() -> None:
+    arrival = Arrival(UPLOADS, "registry/default/consents/a.csv", "3/L4kqtJlcpXroDTDmJ", "e", "s", AT)
+    about = {"principal": "function/import_registry", "list_id": arrival.list_id}
+    began = event(Action.CONSENT_IMPORTED, AT, **about)
+    ended = event(Action.REGISTRY_IMPORTED, AT + 90 * MINUTE, outcome=Outcome.SUCCESS, **about)
+    reader = role(FUNCTIONS["ImportRegistry"])
+    again = record(AT + 40 * MINUTE, reader, arrival.key, UPLOADS, version=arrival.version)
+    assert compared([again], [began, ended]).findings == ()
+    other = record(AT + 40 * MINUTE, reader, arrival.key, UPLOADS, version="another")
+    assert flags(compared([other], [began, ended]))[0][:2] == ("read_unannounced", "register")
 
 
 BROKEN: dict[str, bytes] = {

@@ -67,6 +67,32 @@ def test_show_tells_what_happened_and_filters_it(home: Path) -> None:
     assert command("audit", "show", "--action", PHONE, home=home).code == "usage"
 
 
+def test_show_says_which_key_was_rotated_or_destroyed(home: Path) -> None:
+    first, log_key = command("keys", "list", "--json", home=home).document["keys"][0]["id"], "former="
+    assert command("keys", "rotate", home=home).status == 0
+    assert command("keys", "destroy", str(first), "--yes", home=home).status == 0
+    shown = command("audit", "show", "--action", "key", home=home).out.splitlines()
+    assert [line.split()[3:] for line in shown] == [
+        ["key.rotated", f"key={first}"],
+        ["key.destroyed", f"key={first}"],
+    ]
+    assert command("audit", "rotate-key", home=home).status == 0
+    (line,) = command("audit", "show", "--action", "audit.rekeyed", home=home).out.splitlines()
+    assert log_key in line
+    assert " next=" in line
+
+
+def test_show_says_in_which_form_a_list_was_delivered(home: Path, tmp_path: Path) -> None:
+    (made, *_) = command("lists", "--json", home=home).document["lists"]
+    sender = ("senders", "add", "gate", "--licence", "X1", "--until", "2099-12-31", "--purpose", "marketing")
+    wish = ("--to", "gate", "--purpose", "marketing", "--format", "jsonl", "--out", tmp_path / "out.jsonl")
+    assert command(*sender, home=home).status == 0
+    assert command("deliver", made["list_id"], *wish, home=home).status == 0
+    (line,) = command("audit", "show", "--action", "delivery.published", home=home).out.splitlines()
+    assert " form=token format=jsonl " in line
+    assert " sealed=no" in line
+
+
 def test_a_copy_and_a_key_are_all_that_verification_needs(sound: Path, home: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(home / "audit", tmp_path / "copy")
     shutil.rmtree(home)

@@ -10,6 +10,7 @@ import pytest
 
 from commands import Said, command
 from desk import write_csv
+from trail import events
 
 PHONES = [f"1381234{number:04}" for number in range(5600, 5612)]
 POLICY = """\
@@ -131,6 +132,20 @@ def test_a_phone_can_come_by_standard_input(tmp_path: Path) -> None:
     assert "removed" in command("block", "show", "-", home=home, give=given).out
     assert command("block", "show", "-", home=home, give=b"").code == "number_refused"
     assert command("block", "show", "-", home=home, give=b"\xff\xfe\n").code == "encoding_invalid"
+
+
+def test_a_withdrawal_by_its_date_alone_outweighs_a_consent_of_that_day(tmp_path: Path) -> None:
+    home, given = tmp_path / "home", b"13812345678"
+    upload = write_csv(tmp_path / "list.csv", [["phone"], ["13812345678"]])
+    terms = ("--purpose", "marketing", "--channel", "sms")
+    said = ("consent", "record", "-", *terms, "--effective-at", "2026-03-01T09:00:00Z")
+    assert command(*said, home=home, give=given).status == 0
+    taken_back = ("consent", "withdraw", "-", "--effective-at", "2026-03-01")
+    assert command(*taken_back, home=home, give=given).status == 0
+    (event,) = [each for each in events(home) if each["api"]["operation"] == "consent.withdrawn"]
+    assert event["unmapped"]["asked_at"] == 1_772_323_200_000
+    counts = command("run", upload, "--json", home=home).document["counts"]
+    assert counts["by_reason"] == {"consent_withdrawn": 1}
 
 
 def test_of_several_phones_none_is_blocked_where_one_cannot_be_read(tmp_path: Path) -> None:

@@ -159,6 +159,27 @@ def test_what_could_not_be_looked_into_is_said_and_the_status_is_1(home: Path) -
     assert command("audit", "verify", home=home).status == 0
 
 
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_who_may_hold_the_person_is_named_and_the_status_is_1(home: Path, harm: str) -> None:
+    (note,) = (home / "tenants" / "default" / "deliveries").iterdir()
+    content = note.read_bytes()
+    note.unlink()
+    if harm == "damaged":
+        note.write_bytes(content[:-1])
+    place = home.parent / "receipt.json"
+    said = erased(home, "--receipt", str(place))
+    assert said.status == 1
+    assert said.code == ("recipients_untold" if harm == "gone" else "erase_unfinished")
+    assert f"gate MAY HOLD the person, as token, delivery {note.stem}" in said.out
+    receipt = json.loads(place.read_text())
+    assert not receipt["complete"]
+    (each,) = receipt["may_hold"]
+    assert (each["sender"], each["state"]) == ("gate", harm)
+    assert redeemed(home) == ["refused", f"+86{OTHER}"]
+    document = erased(home, "--json").document
+    assert [each["delivery"] for each in document["may_hold"]] == [note.stem]
+
+
 def test_a_run_that_failed_keeps_nobody_from_being_erased(home: Path) -> None:
     assert command("run", home.parent / "nosuch.csv", home=home).status == 1
     said = erased(home, "--json")

@@ -11,6 +11,7 @@ import pytest
 
 from commands import command
 from contact_sanitizer import __version__
+from contact_sanitizer.cli.people import Moment
 from contact_sanitizer.cli.root import root
 from contact_sanitizer.errors import ContactSanitizerError
 
@@ -152,17 +153,35 @@ def test_every_help_page_tells_what_each_option_does(words: tuple[str, ...]) -> 
         assert all(option in said.out for option in GLOBAL)
 
 
+def found(words: tuple[str, ...]) -> click.Command:
+    """The command of these words."""
+    command: click.Command = root
+    for word in words:
+        assert isinstance(command, click.Group)
+        member = command.get_command(click.Context(command), word)
+        assert member is not None
+        command = member
+    return command
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_option_is_explained(words: tuple[str, ...]) -> None:
-    found: click.Command = root
-    for word in words:
-        assert isinstance(found, click.Group)
-        member = found.get_command(click.Context(found), word)
-        assert member is not None
-        found = member
-    options = [parameter for parameter in found.params if isinstance(parameter, click.Option)]
+    options = [parameter for parameter in found(words).params if isinstance(parameter, click.Option)]
     assert options
     assert all(option.help and option.help.rstrip().endswith((".", "]")) for option in options)
+
+
+def test_whatever_takes_a_date_says_what_a_date_alone_means() -> None:
+    dated = [
+        parameter.help
+        for words in COMMANDS
+        for parameter in found(words).params
+        if isinstance(parameter, click.Option) and isinstance(parameter.type, Moment)
+    ]
+    assert len(dated) >= 12
+    meanings = ("A date alone means 00:00 UTC", "a date counts to its end (UTC)")
+    assert [said for said in dated if not said or not any(each in said for each in meanings)] == []
+    assert "day of UTC, whole" in " ".join(command("audit", "report", "--help").out.split())
 
 
 def test_the_first_page_shows_how_to_begin() -> None:

@@ -53,8 +53,9 @@ class MemoryShelf:
     stated: dict[str, object] = field(default_factory=dict)
     place: str = "memory"
 
-    def manifest(self, list_id: ListId) -> bytes | None:
-        return json.dumps({"outputs": [self.stated]}).encode() if list_id == LIST_ID else None
+    def manifest(self, list_id: ListId) -> bytes:
+        assert list_id == LIST_ID
+        return json.dumps({"outputs": [self.stated]}).encode()
 
     def file(self, list_id: ListId, name: str) -> MemoryFile:
         assert (list_id, name) == (LIST_ID, self.stated["name"])
@@ -108,7 +109,8 @@ def keeping_cities(format_name: str) -> Policy:
 
 def list_in(shelf: MemoryShelf, columns: int, piece_bytes: int = 1 << 20) -> CleanList:
     names = [f"列{number}" for number in range(columns)]
-    return CleanList(shelf, LIST_ID, str(shelf.stated["name"])[6:], names, piece_bytes)
+    manifest = shelf.manifest(LIST_ID)
+    return CleanList(shelf, LIST_ID, manifest, str(shelf.stated["name"])[6:], names, piece_bytes)
 
 
 @given(

@@ -17,6 +17,7 @@ from contact_sanitizer.delivery.deliver import FORMATS
 from contact_sanitizer.delivery.deliveries import Deliveries
 from contact_sanitizer.delivery.senders import Quotas
 from contact_sanitizer.embedded.deliveryfolder import DeliveryFiles
+from contact_sanitizer.embedded.listfolder import ListFolders
 from contact_sanitizer.errors import (
     AuditError,
     CatalogueError,
@@ -363,6 +364,23 @@ def test_a_list_that_was_altered_together_with_its_manifest_is_not_delivered(cou
     assert files_in(counter) == []
 
 
+def test_a_list_is_read_by_the_manifest_that_was_checked_and_looked_for_once_more(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.sender()
+    made = counter.made()
+    read, answers = ListFolders.manifest, list[bytes | None]()
+
+    def counted(shelf: ListFolders, list_id: ListId) -> bytes | None:
+        answers.append(read(shelf, list_id))
+        return answers[-1]
+
+    monkeypatch.setattr(ListFolders, "manifest", counted)
+    counter.deliver(made)
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
+
+
 def test_a_list_whose_manifest_is_gone_is_no_list(counter: Counter) -> None:
     counter.sender()
     made = counter.made()
@@ -512,3 +530,18 @@ def test_a_delivery_says_what_it_rests_on(counter: Counter) -> None:
     assert (begun["operation"], published["operation"]) == ("delivery.begun", "delivery.published")
     assert begun["delivery_id"] == published["delivery_id"] == shown["delivery"]
     assert published["audience"] == "sender:gate"
+    for event in (begun, published):
+        assert (event["form"], event["format"], event["sealed"]) == ("token", "csv", False)
+
+
+def test_the_log_says_in_which_form_a_list_was_handed_out_or_refused(counter: Counter) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    counter.sender(seal_to=str(identity.to_public()))
+    made = counter.made()
+    counter.deliver(made, form=HASH, format="jsonl")
+    event = counter.last_event
+    assert (event["form"], event["format"], event["sealed"]) == ("hash", "jsonl", True)
+    refused("form_refused", lambda: counter.deliver(made, format="typed by somebody"))
+    event = counter.last_event
+    assert (event["form"], event["sealed"]) == ("token", True)
+    assert "format" not in event

@@ -5,19 +5,25 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 
 from contact_sanitizer.delivery.redeem import REDEMPTION, Redeemed
 from contact_sanitizer.delivery.senders import Quotas
+from contact_sanitizer.embedded.deliveryfolder import DeliveryFolder
+from contact_sanitizer.erasing.erase import erase
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, RegistryError
+from contact_sanitizer.intake.raw import LocalFile
+from contact_sanitizer.listid import ListId
 from contact_sanitizer.protection.blocks import blocks_of
 from contact_sanitizer.protection.tokens import TokenMaker
 from contact_sanitizer.screening.recording import Candidates
 from contact_sanitizer.workspace import Workspace
-from counter import PHONES, YEAR, Counter, counter_at
+from counter import PHONES, YEAR, Counter, column, counter_at
 from desk import NOW, home_of, policy
 
 NUMBERS = [f"+86{phone}" for phone in PHONES]
@@ -193,6 +199,86 @@ def test_a_delivery_whose_people_are_no_longer_kept_speaks_for_nobody_and_stops_
     for note in home_of(counter.place).places.deliveries.glob("*.people"):
         note.unlink()
     assert words(counter.redeem(tokens)) == [None] * 5 + ["refused"] * 5
+
+
+def by_two_files(counter: Counter) -> tuple[list[str], Path]:
+    """Tokens of three lists whose uses disagree, and the note of the one that has the last two people."""
+    counter.sender()
+    made = [
+        counter.made(phones=PHONES[:5]),
+        counter.made(BY_FILE, PHONES[5:8], agreed=False),
+        counter.made(BY_FILE, PHONES[8:], agreed=False),
+    ]
+    delivered = [counter.deliver(each) for each in made]
+    (*_, last), notes = delivered, home_of(counter.place).places.deliveries
+    note = notes / f"{last[0].delivery.delivery_id}.people"
+    return [token for _, out in delivered for token in column(out, "token")], note
+
+
+def test_a_damaged_note_refuses_those_alone_whom_no_other_note_has(counter: Counter) -> None:
+    tokens, note = by_two_files(counter)
+    content = note.read_bytes()
+    note.write_bytes(content[:-1])
+    redeemed = counter.redeem(tokens)
+    assert words(redeemed) == [*[None] * 8, "refused", "refused"]
+    denied, done = counter.events[-2:]
+    assert (denied["operation"], denied["code"]) == ("tokens.denied", "people_damaged")
+    assert (denied["delivery_id"], denied["counts"]) == (note.stem, {"tokens": 2})
+    assert done["counts"] == {"tokens": 10, "redeemed": 8, "refused": 2}
+    assert words(counter.redeem(tokens[:8])) == [None] * 8
+    note.write_bytes(content)
+    assert counter.redeem(tokens).phones == NUMBERS
+
+
+def test_a_note_that_cannot_be_read_now_is_named_and_no_word_about_anybody(counter: Counter) -> None:
+    tokens, note = by_two_files(counter)
+    content = note.read_bytes()
+    note.unlink()
+    note.mkdir()
+    with pytest.raises(DeliveryError, match=f"people_damaged: .*{note.stem}"):
+        counter.redeem(tokens)
+    assert counter.last_event["operation"] == "tokens.denied"
+    assert counter.last_event["delivery_id"] == note.stem
+    assert list(counter.place.world.records.named(REDEMPTION)) == []
+    note.rmdir()
+    note.write_bytes(content)
+    assert counter.redeem(tokens).phones == NUMBERS
+
+
+@dataclass
+class ErasedFrom:
+    """A note; somebody on it is erased when it is opened for the first time."""
+
+    path: Path
+    erase: list[Callable[[], object]]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def open(self) -> BinaryIO:
+        while self.erase:
+            self.erase.pop()()
+        return self.path.open("rb")
+
+
+def test_a_note_that_is_replaced_while_it_is_read_is_read_as_it_is_then(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, note = by_two_files(counter)
+    place = counter.place
+    erasures: list[Callable[[], object]] = [
+        lambda: erase(place.desk("CN").person(PHONES[9]), place.erase_desk)
+    ]
+    people = DeliveryFolder.people
+
+    def opened(self: DeliveryFolder, delivery_id: ListId) -> LocalFile | ErasedFrom:
+        return ErasedFrom(note, erasures) if delivery_id == note.stem else people(self, delivery_id)
+
+    monkeypatch.setattr(DeliveryFolder, "people", opened)
+    assert words(counter.redeem(tokens)) == [*[None] * 9, "refused"]
+    assert not erasures
+    assert "tokens.denied" not in {event["operation"] for event in counter.events}
 
 
 def test_whose_numbers_were_handed_out_is_kept_without_a_number(counter: Counter, tokens: list[str]) -> None:

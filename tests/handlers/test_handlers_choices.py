@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from contact_sanitizer.access import Role
+from contact_sanitizer.aws.registry import DynamoRegistry
+from contact_sanitizer.errors import CatalogueError, RegistryError
 from contact_sanitizer.handlers.import_registry import handler as import_registry
 from contact_sanitizer.handlers.record_choice import handler as record_choice
 from contact_sanitizer.screening.consent import ConsentStatus
-from contact_sanitizer.uploading import IMPORT, Uploads
+from contact_sanitizer.uploading import IMPORT, Upload, Uploads, UploadState
+from faultdesk import arrival_of
 from functiondesk import FunctionDesk
 
 ROLE = "arn:aws:iam::123456789012:role/marketing-upload"
@@ -115,6 +119,49 @@ def test_a_file_of_consents_goes_into_the_registry_once(desk: FunctionDesk) -> N
     assert len(history(desk, "13812345678").consents) == 1
     assert desk.versions("registry/") == 0
     assert len(desk.said("consent.imported")) == 1
+
+
+def test_an_import_that_is_told_again_is_announced_and_concluded_once(
+    desk: FunctionDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = desk.put(
+        "registry/default/consents/a.csv", b"phone,purpose,channel\n13812345678,marketing,sms\n"
+    )
+    import_id = arrival_of(message).list_id
+    fault = RegistryError("registry_unavailable", "the registry does not answer")
+
+    def unavailable(*_words: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DynamoRegistry, "record", unavailable)
+        assert desk.deliver(import_registry, message) == ["0"]
+    change = Uploads.change
+
+    def lost(uploads: Uploads, upload_id: str, made: Callable[[Upload], Upload]) -> Upload:
+        known = uploads.get(upload_id)
+        if known and made(known).state is UploadState.MADE:
+            raise CatalogueError("catalogue_unavailable", "the catalogue does not answer")
+        return change(uploads, upload_id, made)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Uploads, "change", lost)
+        assert desk.deliver(import_registry, message) == ["0"]
+    assert desk.deliver(import_registry, message, message) == []
+    said = [
+        (event["api"]["operation"], event["status"], event.get("status_code", ""))
+        for event in desk.audit
+        if event["metadata"]["correlation_uid"] == import_id and event["api"]["operation"] != "home.created"
+    ]
+    assert sorted(said) == [
+        ("consent.imported", "begun", ""),
+        ("registry.imported", "Failure", fault.code),
+        ("registry.imported", "Success", ""),
+        ("upload.deleted", "begun", ""),
+    ]
+    (result,) = [event for event in desk.said("registry.imported") if event["status"] == "Success"]
+    assert result["unmapped"]["counts"]["granted"] == 1
+    assert {event["unmapped"]["list_id"] for event in desk.said("registry.imported")} == {import_id}
 
 
 def test_a_blocklist_blocks_and_a_file_without_phones_is_refused(desk: FunctionDesk) -> None:

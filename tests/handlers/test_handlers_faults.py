@@ -166,6 +166,10 @@ def test_struck_at_any_call_a_file_for_the_registry_is_taken_in_once(
             assert people() == reference
             assert quick.desk.versions("registry/default/") == 0
             assert len(quick.desk.said("upload.deleted")) == 1
+            assert len(quick.desk.said("consent.imported") + quick.desk.said("block.imported")) == 1
+            told = quick.desk.said("registry.imported")
+            assert [event["status"] for event in told].count("Success") == 1
+            assert {event["metadata"]["correlation_uid"] for event in told} == {arrival_of(message).list_id}
         except AssertionError as error:
             failed.append((strike, sent[strike.at], str(error)[:200]))
     assert failed == []

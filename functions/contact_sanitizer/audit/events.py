@@ -51,7 +51,8 @@ class Event:
     a list or its tokens are for. `person`: a keyed, blinded commitment to a subject (32 or 64 hex digits), of
     no use once its key is gone. `object_version`: a store's name for one version of an object. `reason`: why,
     as a word. `asked_at`: when a person asked for it, as `at`. `code`: the stable error code of a failure.
-    `counts`: numbers by word, e.g. rows by reason. `digests`: SHA-256 hex by word.
+    `counts`: numbers by word, e.g. rows by reason. `digests`: SHA-256 hex by word. Of a delivery `form`: what
+    it calls people by, `format`: of its file, `sealed`: whether that is encrypted to the sender.
     """
 
     action: Action
@@ -79,10 +80,13 @@ class Event:
     code: str | None = None
     counts: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
     digests: Mapping[str, str] = field(default_factory=lambda: _NO_DIGESTS)
+    form: str | None = None
+    format: str | None = None
+    sealed: bool | None = None
 
     def __post_init__(self) -> None:
         words = (self.principal, self.tenant, self.purpose, self.channel, self.scope, self.sender)
-        others = (self.audience, self.reason, self.code, *self.counts, *self.digests)
+        others = (self.audience, self.reason, self.code, self.form, self.format, *self.counts, *self.digests)
         if not all(_is_plain(word) for word in (*words, *others)):
             raise ValueError("an audit event holds ids, codes and counts only")
         if not _all_match(_DIGEST, *self.digests.values(), self.policy):
@@ -144,6 +148,8 @@ class Event:
             "counts": dict(self.counts),
             "delivery_id": self.delivery_id,
             "digests": dict(self.digests),
+            "form": self.form,
+            "format": self.format,
             "key_ids": list(self.key_ids),
             "list_id": self.list_id,
             "object_version": self.object_version,
@@ -153,6 +159,7 @@ class Event:
             "reason": self.reason,
             "registry_change": self.registry_change,
             "scope": self.scope,
+            "sealed": self.sealed,
             "sender": self.sender,
             "upload_id": self.upload_id,
         }

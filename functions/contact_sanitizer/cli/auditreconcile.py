@@ -17,7 +17,7 @@ from contact_sanitizer.audit.verify import verify_log
 from contact_sanitizer.cli.auditfiles import FOLDER, PATH, keys_in, progress_bar
 from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT
+from contact_sanitizer.cli.people import moment_option
 from contact_sanitizer.cli.usage import Unsaid
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.outputs.manifest import rfc3339
@@ -85,8 +85,8 @@ class Wishes:
     metavar="ARN",
     help="A role of one of the stack's functions, with --log; repeatable.",
 )
-@click.option("--since", type=MOMENT, metavar="DATE", help="Reads from then on.")
-@click.option("--until", type=MOMENT, metavar="DATE", help="Reads before then.")
+@moment_option("--since", says="Reads from then on.")
+@moment_option("--until", says="Reads before then.", ends=True)
 @click.option(
     "--window",
     type=click.IntRange(1, 1440),

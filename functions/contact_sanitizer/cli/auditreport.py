@@ -15,7 +15,7 @@ from contact_sanitizer.audit.verify import Expectations
 from contact_sanitizer.cli.auditfiles import PATH, content_of, keys_in, keys_of_copy, progress_bar
 from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT
+from contact_sanitizer.cli.people import moment_option
 from contact_sanitizer.errors import AuditError, OutputError
 from contact_sanitizer.ports import Objects
 from contact_sanitizer.reporting.asking import asks_of
@@ -66,10 +66,10 @@ class Ledger:
     "--period",
     type=PeriodName(),
     metavar="WHEN",
-    help="A year, quarter, month or day: 2026-10. [default: all]",
+    help="A year, quarter, month or day of UTC, whole: 2026-10. [default: all]",
 )
-@click.option("--from", "start", type=MOMENT, metavar="DATE", help="Events from then on.")
-@click.option("--to", "end", type=MOMENT, metavar="DATE", help="Events before then.")
+@moment_option("--from", "start", says="Events from then on.")
+@moment_option("--to", "end", says="Events before then.", ends=True)
 @click.option("--all-tenants", is_flag=True, help="Not of --tenant alone: of everybody in the log.")
 @click.option(
     "--heartbeat",

@@ -11,13 +11,16 @@ from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.audit.reading import Filter, Seen, all_events
 from contact_sanitizer.cli.frame import Command, emit
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT
+from contact_sanitizer.cli.people import moment_option
 from contact_sanitizer.outputs.manifest import rfc3339
+
+#: Of most events, in text: a line has to be readable.
+_UNSHOWN = frozenset({"digests", "policy_sha256", "key_ids", "registry_change"})
 
 
 @click.command(cls=Command)
-@click.option("--since", type=MOMENT, metavar="DATE", help="Events from then on.")
-@click.option("--until", type=MOMENT, metavar="DATE", help="Events before then.")
+@moment_option("--since", says="Events from then on.")
+@moment_option("--until", says="Events before then.", ends=True)
 @click.option("--principal", metavar="NAME", help="Who did it.")
 @click.option("--action", metavar="WORD", help="What was done: 'list.published', or 'list' for all of lists.")
 @click.option("--list", "list_id", metavar="LIST", help="Events about one list.")
@@ -77,9 +80,13 @@ def print_events(events: list[Seen]) -> None:
 
 def _words(event: Seen) -> Iterator[str]:
     for name, value in event.particulars.items():
-        if name in {"digests", "policy_sha256", "key_ids", "registry_change"}:
+        if name == "key_ids" and event.action.startswith("key."):
+            yield from (f"key={key}" for key in value)
+        elif name in _UNSHOWN and (name != "digests" or event.action != Action.AUDIT_REKEYED):
             continue
-        if isinstance(value, dict):
+        elif isinstance(value, bool):
+            yield f"{name}={'yes' if value else 'no'}"
+        elif isinstance(value, dict):
             yield from (f"{word}={count}" for word, count in value.items())
         else:
             yield f"{name.removesuffix('_id')}={value}"

@@ -10,9 +10,9 @@ from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.importing import emit_report, results_option, row_results
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import (
-    MOMENT,
     asked_at_option,
     by_option,
+    moment_option,
     open_desk,
     phone_of,
     phones_of,
@@ -86,7 +86,7 @@ def import_(
 @click.option("--scope", default="tenant", show_default=True, help="global, tenant or sender:NAME.")
 @click.option("--reason", type=REASON, default="operator", show_default=True, help="Why.")
 @click.option("--source", default="", help="Where this is known from.")
-@click.option("--expires-at", type=MOMENT, help="When it ends. [default: never]")
+@moment_option("--expires-at", says="When it ends.", ends=True, beside="[default: never]")
 @asked_at_option
 @region_option
 @by_option
@@ -150,7 +150,7 @@ def remove(
 
 @block.command()
 @click.argument("phone")
-@click.option("--as-of", type=MOMENT, help="What was known at that moment.")
+@moment_option("--as-of", says="What was known at that moment.")
 @region_option
 @click.pass_context
 def show(context: click.Context, phone: str, as_of: int | None, region: str) -> None:

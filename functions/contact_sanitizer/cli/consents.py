@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from contact_sanitizer.cli.frame import Group, emit
 from contact_sanitizer.cli.importing import emit_report, results_option, row_results
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.cli.people import MOMENT, by_option, open_desk, phone_of, region_option
+from contact_sanitizer.cli.people import (
+    MOMENT,
+    Decorated,
+    by_option,
+    moment_option,
+    open_desk,
+    phone_of,
+    region_option,
+)
+from contact_sanitizer.intake.dates import end_of_date
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.registering.consentlists import ConsentDefaults
 from contact_sanitizer.registering.desk import ConsentTerms
@@ -55,10 +65,17 @@ def import_(
     emit_report(context, report, rows)
 
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+_GIVEN = moment_option("--effective-at", says="When it was said.", beside="[default: just now]")
+_TAKEN_BACK = click.option(
+    "--effective-at",
+    type=MOMENT,
+    metavar="DATE",
+    help="When it was said; a date counts to its end (UTC), so that it outweighs a consent of that day."
+    " [default: just now]",
+)
 
 
-def _terms(*, required: bool) -> Callable[[Decorated], Decorated]:
+def _terms(effective_at: Callable[[Any], Any], *, required: bool) -> Callable[[Decorated], Decorated]:
     """The options that say what a consent is for and how it was given."""
     # Click takes a default of None as an answer, so a required option must not have one.
     unsaid: dict[str, Any] = {"required": True} if required else {"default": ""}
@@ -66,8 +83,8 @@ def _terms(*, required: bool) -> Callable[[Decorated], Decorated]:
         click.option("--purpose", **unsaid, help="e.g. marketing."),
         click.option("--channel", **unsaid, help="e.g. sms, call."),
         click.option("--sender", default="", help="For whom; left out: all senders."),
-        click.option("--effective-at", type=MOMENT, help="When it was said. [default: just now]"),
-        click.option("--expires-at", type=MOMENT, help="When it ends."),
+        effective_at,
+        moment_option("--expires-at", says="When it ends.", ends=True),
         click.option("--source", default="", help="How it was given, e.g. web-form, hotline."),
         click.option("--reference", default="", help="Where the evidence is, e.g. a form's id."),
         click.option("--wording", default="", help="Version of the text that was shown."),
@@ -83,7 +100,7 @@ def _terms(*, required: bool) -> Callable[[Decorated], Decorated]:
 
 @consent.command()
 @click.argument("phone")
-@_terms(required=True)
+@_terms(_GIVEN, required=True)
 @region_option
 @by_option
 @click.pass_context
@@ -97,7 +114,7 @@ def record(context: click.Context, /, phone: str, region: str, by: str | None, *
 
 @consent.command()
 @click.argument("phone")
-@_terms(required=False)
+@_terms(_TAKEN_BACK, required=False)
 @region_option
 @by_option
 @click.pass_context
@@ -109,13 +126,16 @@ def withdraw(context: click.Context, /, phone: str, region: str, by: str | None,
     """
     with open_workspace(context) as workspace:
         desk = open_desk(workspace, region, by)
-        outcome = desk.withdraw(desk.person(phone_of(phone)), ConsentTerms(**terms))
+        asked_at, said = terms["effective_at"], ConsentTerms(**terms)
+        if asked_at is not None:
+            said = replace(said, effective_at=end_of_date(asked_at))
+        outcome = desk.withdraw(desk.person(phone_of(phone)), said, asked_at)
     _say(context, outcome)
 
 
 @consent.command()
 @click.argument("phone")
-@click.option("--as-of", type=MOMENT, help="What was known at that moment.")
+@moment_option("--as-of", says="What was known at that moment.")
 @region_option
 @click.pass_context
 def show(context: click.Context, phone: str, as_of: int | None, region: str) -> None:

@@ -14,7 +14,7 @@ from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import open_desk, phone_of, region_option
 from contact_sanitizer.erasing.erase import close_erasure
 from contact_sanitizer.erasing.erase import erase as erase_person
-from contact_sanitizer.errors import OutputError
+from contact_sanitizer.errors import DeliveryError, OutputError
 from contact_sanitizer.outputs.digesting import writing_errors
 
 _REMOVED = {
@@ -33,6 +33,12 @@ _WHY = {
     "gone": "is not where it was made. Put it back and run the same again, or, if it was deleted for good,"
     " say 'lists forget {name}' first",
     "damaged": "is not what was written; see 'audit verify'",
+}
+
+_UNREAD = {
+    "gone": "the note of its people is gone; see 'audit verify'",
+    "damaged": "the note of its people is not what was written, or cannot be read; see 'audit verify'",
+    "expired": "the term of who was on it is over, and so it is for older ones to this sender",
 }
 
 
@@ -61,7 +67,9 @@ def erase(
     """Forget the owner of PHONE: what was recorded, their rows in lists, deliveries and redemptions.
 
     This cannot be undone. Of a refusal a bare one stays, so that the person is left alone. Stopped
-    before the end, the same command goes on. Use - to read the phone from standard input.
+    before the end, the same command goes on. Senders who may hold the person are named, where the note of
+    a delivery's people is lost or damaged, and the exit status is 1. Use - to read the phone from standard
+    input.
     """
     with open_workspace(context) as workspace:
         person, desk = open_desk(workspace, region).person(phone_of(phone)), workspace.erase_desk
@@ -71,9 +79,12 @@ def erase(
         emit(context, document, lambda: _print(document, receipt))
         # Until here the same command gives the same receipt again.
         close_erasure(person, desk)
-    if not document["complete"]:
+    if document["unfinished"]:
         message = "the person is not erased everywhere; run the same again later"
         say_unfinished(context, OutputError("erase_unfinished", message))
+    if not document["complete"]:
+        message = "of some deliveries nobody can tell whether the person was on them; their senders are named"
+        say_unfinished(context, DeliveryError("recipients_untold", message))
 
 
 def _write(place: Path, data: bytes) -> None:
@@ -97,6 +108,10 @@ def _create(place: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def _handed(each: dict[str, Any], word: str = "") -> str:
+    return f"{each['sender']}{word}, as {each['form']}, delivery {each['delivery']} of {each['at']}"
+
+
 def _print(document: dict[str, Any], receipt: Path | None) -> None:
     if not any(document["removed"].values()):
         known = "known" if document["complete"] else "found"
@@ -112,7 +127,9 @@ def _print(document: dict[str, Any], receipt: Path | None) -> None:
     if document["recipients"]:
         click.echo("\nWho had been delivered the person, to be told of the erasure:")
     for each in document["recipients"]:
-        click.echo(f"  {each['sender']}, as {each['form']}, delivery {each['delivery']} of {each['at']}")
+        click.echo(f"  {_handed(each)}")
+    for each in document["may_hold"]:
+        click.echo(f"\n{_handed(each, ' MAY HOLD the person')}: {_UNREAD[each['state']]}")
     for each in document["unfinished"]:
         click.echo(
             f"\nNOT erased from {each['thing']} {each['name']}: it {_WHY[each['state']].format_map(each)}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -12,6 +13,8 @@ from contact_sanitizer.intake.dates import parse_moment
 from contact_sanitizer.policy_words import REGIONS
 from contact_sanitizer.registering.desk import Desk
 from contact_sanitizer.workspace import Workspace
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 LONGEST_PHONE = 256
 LONGEST_INPUT = 1 << 20
@@ -23,7 +26,7 @@ class Moment(click.ParamType[int]):
     name = "date"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read ISO 8601, `2026/1/31` or `2026年1月31日`."""
+        """Read ISO 8601, `2026/1/31` or `2026年1月31日`; a date alone is its midnight, UTC."""
         if isinstance(value, int):
             return value
         moment = parse_moment(str(value), 0)
@@ -56,11 +59,22 @@ region_option = click.option(
     metavar="CODE",
     help="Where a number without + belongs.",
 )
-asked_at_option = click.option(
-    "--asked-at",
-    type=MOMENT,
-    metavar="DATE",
-    help="When the person asked for it; the reports tell how long it took.",
+
+
+def moment_option(
+    *names: str, says: str, beside: str = "", ends: bool = False
+) -> Callable[[Decorated], Decorated]:
+    """An option that takes a date or a time; its help says what a date alone means, then `beside`.
+
+    `ends`: something ends then.
+    """
+    meaning = "A date alone means 00:00 UTC" + (": that day is not part of it." if ends else ".")
+    said = " ".join(part for part in (says, meaning, beside) if part)
+    return click.option(*names, type=MOMENT, metavar="DATE", help=said)
+
+
+asked_at_option = moment_option(
+    "--asked-at", says="When the person asked for it; the reports tell how long it took."
 )
 by_option = click.option("--by", metavar="NAME", help="Who acts, for the record. [default: your login name]")
 

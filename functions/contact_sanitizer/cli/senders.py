@@ -28,6 +28,7 @@ def senders() -> None:
     "--until",
     type=MOMENT,
     required=True,
+    metavar="DATE",
     help="When the licence ends; a date counts to its end (UTC), a time to the second.",
 )
 @click.option("--purpose", "purposes", multiple=True, required=True, help="For what it may fetch.")

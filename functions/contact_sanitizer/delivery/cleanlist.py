@@ -52,13 +52,15 @@ class CleanRows:
 
 @dataclass(frozen=True, slots=True)
 class CleanList:
-    """One published list: its clean file is what its manifest says, or reading it fails (`list_damaged`).
+    """One published list: its clean file is what this manifest says, or reading it fails (`list_damaged`).
 
-    `piece_bytes`: how much of a text format is read at once.
+    `manifest`: as it was read, and checked by whoever has something to check it by. `piece_bytes`: how much
+    of a text format is read at once.
     """
 
     shelf: ListShelf
     list_id: ListId
+    manifest: bytes
     format: str
     columns: Sequence[str]
     piece_bytes: int = _PIECE_BYTES
@@ -128,15 +130,12 @@ class CleanList:
         return left
 
     def _expected(self) -> tuple[Digest, str]:
-        """A digest to be taken, and what the manifest says of it; `list_unknown` where there is no list.
+        """A digest to be taken, and what the manifest says of it.
 
         Lists that were made before there was a fast digest have the slow one alone.
         """
-        manifest = self.shelf.manifest(self.list_id)
-        if manifest is None:
-            raise OutputError("list_unknown", "that list was not finished, or is no longer there")
         with _as_damage():
-            outputs = {output["name"]: output for output in json.loads(manifest)["outputs"]}
+            outputs = {output["name"]: output for output in json.loads(self.manifest)["outputs"]}
             stated = outputs[f"clean.{self.format}"]
             if fast := stated.get("blake3"):
                 return note_digest(), str(fast)

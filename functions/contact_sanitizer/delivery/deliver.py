@@ -121,6 +121,7 @@ def _order(
     sender.authorize(request.purpose, request.form.right, now // 1000)
     # Not before: what was typed for a purpose may be anything.
     about |= {"purpose": plain_word(name_of(request.purpose))}
+    about |= {"form": request.form.value, "sealed": sender.seal_to is not None}
     list_id = parse_list_id(request.list_id)
     entry = Catalogue(desk.records).get(list_id) if list_id else None
     if entry is None:
@@ -132,7 +133,7 @@ def _order(
     if request.format not in FORMATS:
         raise DeliveryError("form_refused", "a delivery is written as csv, jsonl or parquet")
     delivery_id = desk.new_id()
-    about |= {"delivery_id": delivery_id}
+    about |= {"delivery_id": delivery_id, "format": request.format}
     use = entry.terms.use_by(sender.name)
     return _Order(delivery_id, entry, lists(entry), sender, request.form, request.format, use, now)
 
@@ -141,7 +142,7 @@ def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
     """From the registry's view to the visible file; each step may be repeated after a crash."""
     manifest = _manifest(order, desk)
     with desk.registry.screening(order.use.rule, order.now // 1000) as screening:
-        draft, content = _render(order, desk, sink, screening)
+        draft, content = _render(order, manifest, desk, sink, screening)
     sink.check()
     deliveries = Deliveries(desk.records)
     known = desk.records.get(CONTENT, content)
@@ -164,20 +165,23 @@ def _make(order: _Order, desk: DeliveryDesk, sink: DeliverySink) -> Delivered:
     return Delivered(made, place, again)
 
 
-def _manifest(order: _Order, desk: DeliveryDesk) -> bytes | None:
-    """The manifest, by which the list is read; `OutputError` (`list_damaged`) for another than was made.
+def _manifest(order: _Order, desk: DeliveryDesk) -> bytes:
+    """The manifest, by which the list is read.
 
-    Whoever can write where the list is could alter both alike; the catalogue keeps what was made.
+    Whoever can write where the list is could alter both alike; the catalogue keeps what was made. Raises
+    `OutputError`: `list_damaged` for another than was made, `list_unknown` where there is none.
     """
     list_id = ListId(order.entry.list_id)
     present = order.shelf.manifest(list_id)
+    if present is None:
+        raise OutputError("list_unknown", "that list was not finished, or is no longer there")
     entry = Catalogue(desk.records).get(list_id)
-    if present and entry and entry.manifest and entry.manifest.encode() != present:
+    if entry and entry.manifest and entry.manifest.encode() != present:
         raise OutputError("list_damaged", "the list is not what was made, or is being erased from")
     return present
 
 
-def _require_present(order: _Order, manifest: bytes | None) -> None:
+def _require_present(order: _Order, manifest: bytes) -> None:
     """Nothing where the list is what it was when it was read; else `OutputError` (`list_busy`).
 
     Asked after the delivery is entered: whoever erases a person from the list finds the delivery, or the
@@ -204,11 +208,14 @@ def _announce(order: _Order, desk: DeliveryDesk, delivery: Delivery, draft: Deli
         registry_change=draft.change,
         digests=digests,
         key_ids=(desk.keyring.primary.id,),
+        form=draft.form.value,
+        format=draft.format,
+        sealed=draft.sealed,
     )
 
 
 def _render(
-    order: _Order, desk: DeliveryDesk, sink: DeliverySink, screening: Screening
+    order: _Order, manifest: bytes, desk: DeliveryDesk, sink: DeliverySink, screening: Screening
 ) -> tuple[Delivery, str]:
     """Write both files, all but visible; returns the delivery and the keyed digest of what it says."""
     terms, list_id = order.entry.terms, ListId(order.entry.list_id)
@@ -216,7 +223,7 @@ def _render(
     file, note = sink.content(), sink.people()
     with DeliveryContent(file, order.sender.seal_to, desk.keyring, order.identity) as content:
         writer = clean_writer(order.format, content, columns, order.form.value)
-        clean = CleanList(order.shelf, list_id, terms.format, columns)
+        clean = CleanList(order.shelf, list_id, manifest, terms.format, columns)
         rendering = _Rendering(order, desk, screening, clean, writer, PeopleWriter(note))
         for part in _metered(clean.parts(), desk.meter):
             rendering.add(part)

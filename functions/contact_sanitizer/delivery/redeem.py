@@ -2,7 +2,8 @@
 
 Each person is asked for in the registry at that moment, under every use that the token may have come from.
 Of a token the caller learns that it is not its own or no token (`not_redeemable`, one word for all of that),
-or that its person may not be contacted (`refused`); the audit tells the cases apart.
+or that its person may not be contacted (`refused`), as far as anybody knows: who is not known to have been on
+a delivery was not. The audit tells the cases apart.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue
+from contact_sanitizer.delivery.damage import DAMAGED, looked_at_twice
 from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.people import is_among
 from contact_sanitizer.delivery.senders import Right, Sender, SenderDesk, day_of
-from contact_sanitizer.errors import DeliveryError
+from contact_sanitizer.errors import DeliveryError, IntakeError
 from contact_sanitizer.protection.blocks import Blocks, digits_of
 from contact_sanitizer.protection.subjects import subjects as subjects_of
 from contact_sanitizer.protection.tokens import TokenOpener
@@ -67,7 +69,8 @@ def redeem(tokens: Sequence[str], name: str, purpose: str, desk: DeliveryDesk) -
     """Redeem at most 1,000 tokens in a sender's name.
 
     All of them count against its quotas, also those that are none. Raises `DeliveryError` where the sender
-    may not redeem, or asks for too many (`quota_exceeded`, `too_many_tokens`); that is an event too.
+    may not redeem, asks for too many (`quota_exceeded`, `too_many_tokens`), or a delivery's people cannot be
+    read now (`people_damaged`); that is an event too, and so is a note that is not what was written.
     """
     about: dict[str, Any] = {}
     try:
@@ -103,7 +106,7 @@ def _redeem(
 ) -> Redeemed:
     now = desk.clock() // 1000
     found = _open(tokens, sender, desk)
-    judge = _Judge(desk, purpose, now)
+    judge = _Judge(desk, purpose, now, about)
     may = np.zeros(len(tokens), np.bool_)
     for number, audience in enumerate(sender.all_audiences):
         rows = np.flatnonzero(found.audiences == number)
@@ -158,12 +161,13 @@ def _ascii_only(tokens: Sequence[str]) -> list[str]:
 class _Judge:
     """Says who may be used now, under the uses that tokens of an audience have."""
 
-    def __init__(self, desk: DeliveryDesk, purpose: str, now: int) -> None:
+    def __init__(self, desk: DeliveryDesk, purpose: str, now: int, about: Mapping[str, Any]) -> None:
         self.change = desk.registry.standing().change
         self.unused: set[str] = set()
         self._desk = desk
         self._purpose = purpose
         self._now = now
+        self._about = about
 
     def may_be_used(self, blocks: Blocks, subjects: Blocks, audience: str) -> NDArray[np.bool_]:
         """Whether each of these people may be contacted: bool (n,).
@@ -193,21 +197,53 @@ class _Judge:
     def _was_delivered(
         self, uses: Sequence[Use], allowed: NDArray[np.bool_], subjects: NDArray[np.uint8]
     ) -> NDArray[np.bool_]:
-        """Whether each person was on a delivery of a use that allows them."""
+        """Whether each person is known to have been on a delivery of a use that allows them."""
         found = np.zeros(len(subjects), np.bool_)
+        damaged = []
         for use, by_use in zip(uses, allowed, strict=True):
             for delivery in Deliveries(self._desk.records).of_use(use):
-                found |= by_use & self._is_among(delivery, subjects)
+                among = self._is_among(delivery, subjects)
+                if among is None:
+                    damaged.append((delivery, by_use))
+                else:
+                    found |= by_use & among
+        for delivery, by_use in damaged:
+            self._say_damaged(delivery, int((by_use & ~found).sum()))
         return found
 
-    def _is_among(self, delivery: Delivery, subjects: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Whether each of them was on a delivery; one whose people are no longer kept speaks for nobody."""
+    def _is_among(self, delivery: Delivery, subjects: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        """Whether each of them was on a delivery; None where its note is not what was written.
+
+        One whose people are no longer kept speaks for nobody. Raises `DeliveryError` (`people_damaged`) where
+        the note is not to be had now: the same call may be answered later.
+        """
+        name, known = delivery.delivery_id, Deliveries(self._desk.records)
+        note = self._desk.shelf.people(name)
         try:
-            return is_among(self._desk.shelf.people(delivery.delivery_id), delivery.people, subjects)
+            # Whoever erases somebody replaces the note and then its record: both are read anew.
+            return looked_at_twice(lambda: is_among(note, known.get(name).people, subjects), [note])
+        except IntakeError:
+            self._say_damaged(delivery, len(subjects))
+            message = f"the note of who was on delivery {name} cannot be read"
+            raise DeliveryError("people_damaged", message) from None
         except DeliveryError as error:
+            if error.code in DAMAGED:
+                return None
             if error.code != "people_gone":
                 raise
             return np.zeros(len(subjects), np.bool_)
+
+    def _say_damaged(self, delivery: Delivery, tokens: int) -> None:
+        """Tell the log whose note is damaged, and how many tokens it would have been needed for."""
+        self._desk.announce(
+            Action.TOKENS_DENIED,
+            outcome=Outcome.FAILURE,
+            code="people_damaged",
+            list_id=delivery.list_id,
+            delivery_id=delivery.delivery_id,
+            counts={"tokens": tokens},
+            **self._about,
+        )
 
 
 def _counts(

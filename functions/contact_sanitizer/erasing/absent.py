@@ -74,7 +74,9 @@ def _of_a_dead_maker(entry: ListEntry, absence: Absence, desk: EraseDesk) -> Unr
     """What becomes of a list that is not finished and that nobody is at work on."""
     list_id = ListId(entry.list_id)
     present = desk.catalogue.get(list_id) or entry
-    if absence is not Absence.DIED and present.manifest:
+    # A maker that lived to say so has seen that nothing of the list had appeared.
+    may_be_elsewhere = present.state != "failed" or absence is Absence.PART
+    if absence is not Absence.DIED and present.manifest and may_be_elsewhere:
         # It was about to appear, or did: here, since it was looked for, or for somebody who took it away.
         return Unread.MAKING if desk.shelf_of(entry).manifest(list_id) is not None else Unread.GONE
     if present.state == "making":

@@ -18,13 +18,17 @@ from contact_sanitizer.registering.desk import Person
 
 @dataclass(frozen=True, slots=True)
 class EraseDesk:
-    """One tenant's things for erasing a person."""
+    """One tenant's things for erasing a person.
+
+    `people_kept_since` (milliseconds): who was on deliveries that are older does not have to be known.
+    """
 
     tenant: str
     delivery: DeliveryDesk
     registry: TenantRegistry
     shelf_of: Callable[[ListEntry], RevisableShelf]
     randomness: Callable[[int], bytes]
+    people_kept_since: int
 
     @property
     def catalogue(self) -> Catalogue:

@@ -8,15 +8,15 @@ Whoever is stopped anywhere runs the same again, which goes on with the same cou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from contact_sanitizer.audit.events import Outcome
 from contact_sanitizer.catalogue import ListEntry
+from contact_sanitizer.delivery.damage import DAMAGED, looked_at_twice
 from contact_sanitizer.delivery.deliveries import Delivery
-from contact_sanitizer.erasing.damage import DAMAGED, looked_at_twice
 from contact_sanitizer.erasing.desk import EraseDesk, Work
 from contact_sanitizer.erasing.handedout import (
     erase_from_delivery,
@@ -26,7 +26,7 @@ from contact_sanitizer.erasing.handedout import (
 )
 from contact_sanitizer.erasing.journal import Begun, Journal, Step, Thing
 from contact_sanitizer.erasing.lists import erase_from_list, settle_list
-from contact_sanitizer.erasing.receipt import Receipt, Unfinished, refusals_of
+from contact_sanitizer.erasing.receipt import Receipt, refusals_of
 from contact_sanitizer.erasing.search import Search, refusal_scopes, trusts_the_file
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, OutputError
 from contact_sanitizer.listid import ListId, moment_of
@@ -78,7 +78,7 @@ def _conclude(receipt: Receipt, work: Work) -> Receipt:
         at=receipt.finished_at,
         uid=receipt.event,
         person=receipt.person,
-        counts={**receipt.removed, "unfinished": len(receipt.unfinished)},
+        counts=receipt.counts,
     )
     return receipt
 
@@ -163,32 +163,33 @@ class _Erasure:
 
     def _take_out(self, found: _Found) -> None:
         for entry in found.lists:
-            with self._noting_damage("list", entry.list_id):
+            with self._noting_damage(partial(self.search.note_damaged_list, entry.list_id)):
                 list_id, shelf = ListId(entry.list_id), self.work.desk.shelf_of(entry)
                 files = [shelf.file(list_id, name) for name in (DECISIONS, f"clean.{entry.terms.format}")]
                 looked_at_twice(partial(erase_from_list, list_id, self.work), files)
         for delivery in found.deliveries:
-            with self._noting_damage("delivery", delivery.delivery_id):
+            with self._noting_damage(partial(self.search.note_damaged_delivery, delivery)):
                 note = self.work.desk.delivery.shelf.people(delivery.delivery_id)
                 looked_at_twice(partial(erase_from_delivery, delivery.delivery_id, self.work), [note])
         for name in found.redemptions:
             erase_from_redemption(name, self.work)
 
     @contextmanager
-    def _noting_damage(self, thing: str, name: str) -> Iterator[None]:
+    def _noting_damage(self, note: Callable[[], None]) -> Iterator[None]:
         """What is damaged keeps nobody from being erased elsewhere, and is named."""
         try:
             yield
         except (OutputError, DeliveryError) as error:
             if error.code not in DAMAGED:
                 raise
-            self.search.unfinished[name] = Unfinished(thing, name, "damaged")
+            note()
 
     def _receipt(self) -> Receipt:
         work = self.work
         steps = [step for step in work.journal.steps() if step.done]
         event = work.desk.delivery.new_id()
         history = work.desk.registry.history(work.person.subject, work.person.block)
+        recipients = [recipient_of(step) for step in steps if step.thing is Thing.DELIVERY]
         return Receipt(
             erasure=work.begun.erasure,
             tenant=work.desk.tenant,
@@ -199,8 +200,9 @@ class _Erasure:
             opening=work.begun.opening,
             removed=_removed(work.begun, steps),
             refusals=refusals_of(history.entries),
-            recipients=[recipient_of(step) for step in steps if step.thing is Thing.DELIVERY],
+            recipients=recipients,
             unfinished=list(self.search.unfinished.values()),
+            may_hold=self.search.may_hold(recipients),
         )
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from contact_sanitizer.audit.events import plain_word
+from contact_sanitizer.delivery.damage import looked_at_twice
 from contact_sanitizer.delivery.deliveries import Delivery
 from contact_sanitizer.delivery.people import erase_from, read_people
 from contact_sanitizer.delivery.recalls import recall_at
 from contact_sanitizer.delivery.redeem import REDEMPTION
-from contact_sanitizer.erasing.damage import looked_at_twice
 from contact_sanitizer.erasing.desk import Work
 from contact_sanitizer.erasing.journal import Step, Thing
 from contact_sanitizer.erasing.receipt import Recipient

@@ -36,7 +36,7 @@ def erase_from_list(list_id: ListId, work: Work) -> None:
         entry, present = _entry(list_id, work), shelf.manifest(list_id)
         if present is None or (entry.manifest and entry.manifest.encode() != present):
             raise OutputError("list_damaged", "a list is not what was made, or is being erased from")
-        after, blanked = _revised(entry, shelf, revision, Manifest.decode(present), work)
+        after, blanked = _revised(entry, shelf, revision, present, work)
         if not blanked.rows:
             return
         encoded = after.encode()
@@ -63,9 +63,10 @@ def settle_list(step: Step, work: Work) -> None:
 
 
 def _revised(
-    entry: ListEntry, shelf: ListShelf, revision: ListRevision, manifest: Manifest, work: Work
+    entry: ListEntry, shelf: ListShelf, revision: ListRevision, present: bytes, work: Work
 ) -> tuple[Manifest, Blanked]:
-    """The manifest of the list without the person; its files are written."""
+    """The manifest of the list without the person, after the `present` one; its files are written."""
+    manifest = Manifest.decode(present)
     outputs = {output.name: output for output in manifest.outputs}
     list_id, clean_name = ListId(entry.list_id), f"clean.{entry.terms.format}"
     decisions = revision.create(DECISIONS)
@@ -78,7 +79,7 @@ def _revised(
     if len(blanked.clean):
         clean, beside = revision.create(clean_name), note_digest()
         clean.take_beside(beside)
-        rows = CleanList(shelf, list_id, entry.terms.format, list(entry.terms.columns))
+        rows = CleanList(shelf, list_id, present, entry.terms.format, list(entry.terms.columns))
         left = rows.write_without(blanked.clean, clean)
         clean.close()
         made[clean_name] = OutputFile.clean(clean_name, clean, beside, left)

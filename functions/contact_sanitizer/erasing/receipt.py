@@ -16,10 +16,14 @@ _AUDIT: Final = (
     " and that this erasure happened, by a code that only this receipt and the number lead to"
 )
 _ROWS: Final = "how each row was decided, by its number in the file that was uploaded, without whose it was"
-_FILES: Final = "the files that were uploaded and delivered are with those who have them: see 'recipients'"
+_FILES: Final = (
+    "the files that were uploaded and delivered are with those who have them: see 'recipients' and 'may_hold'"
+)
 _BACKUPS: Final = (
     "what was copied before, by backups or a table's point-in-time recovery, until their terms end"
 )
+#: Why a delivery says nothing of anybody, where that is as it should be.
+EXPIRED: Final = "expired"
 _REFUSAL: Final = "so that the person is not contacted again: a keyed code, no number, source or author"
 
 
@@ -36,6 +40,22 @@ class Recipient:
     form: str
     at: int
     recall: str
+
+
+@dataclass(frozen=True, slots=True)
+class MayHold:
+    """Who was sent a delivery of which nobody can tell whether the person was on it, as what; `at`: as above.
+
+    `state`: its people are `gone`, although they have to be there, `damaged`, or `expired`: gone with their
+    term. Of what expired a receipt names the newest of each sender and form.
+    """
+
+    delivery: str
+    list_id: str
+    sender: str
+    form: str
+    at: int
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,7 @@ class Receipt:
     refusals: Sequence[Mapping[str, str]]
     recipients: Sequence[Recipient]
     unfinished: Sequence[Unfinished]
+    may_hold: Sequence[MayHold] = ()
 
     @property
     def is_nothing(self) -> bool:
@@ -77,8 +98,20 @@ class Receipt:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every list could be looked into."""
-        return not self.unfinished
+        """Whether everything could be looked into that has to be there."""
+        return not self.unfinished and all(each.state == EXPIRED for each in self.may_hold)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the audit is told: how much was removed, and how much is open."""
+        untold = [each.delivery for each in self.may_hold if each.state != EXPIRED]
+        damaged = {each.name for each in self.unfinished if each.state == "damaged"}.union(untold)
+        met = {"may_hold": len(untold), "damaged": len(damaged)}
+        return {
+            **self.removed,
+            "unfinished": len(self.unfinished),
+            **{word: count for word, count in met.items() if count},
+        }
 
     def document(self) -> dict[str, Any]:
         """The receipt as one JSON object, `contact-sanitizer/erasure/v1`."""
@@ -92,6 +125,7 @@ class Receipt:
             "removed": dict(self.removed),
             "stays": [{"what": what, "why": why} for what, why in self._stays()],
             "recipients": [{**asdict(each), "at": rfc3339(each.at)} for each in self.recipients],
+            "may_hold": [{**asdict(each), "at": rfc3339(each.at)} for each in self.may_hold],
             "unfinished": [asdict(each) for each in self.unfinished],
             "audit": {"event": self.event, "person": self.person, "opening": self.opening},
         }
@@ -102,7 +136,7 @@ class Receipt:
         yield "audit", _AUDIT
         if self.removed["rows"]:
             yield "verdicts", _ROWS
-        if self.recipients:
+        if self.recipients or self.may_hold:
             yield "files of others", _FILES
         if not self.is_nothing:
             yield "backups", _BACKUPS
@@ -117,6 +151,7 @@ class Receipt:
         lists = {
             "recipients": tuple(Recipient(**each) for each in kept["recipients"]),
             "unfinished": tuple(Unfinished(**each) for each in kept["unfinished"]),
+            "may_hold": tuple(MayHold(**each) for each in kept.get("may_hold", ())),
         }
         return cls(**{**kept, **lists})
 

@@ -14,13 +14,14 @@ from contact_sanitizer.policyshelf import DEFAULT
 from contact_sanitizer.receiving import Arrival, Reception, receive_register
 from contact_sanitizer.registering.blocklists import BlockDefaults
 from contact_sanitizer.registering.consentlists import ConsentDefaults
-from contact_sanitizer.registering.imports import ImportReport
+from contact_sanitizer.registering.imports import ImportReport, Occasion
 from contact_sanitizer.uploading import IMPORT, Upload
 from contact_sanitizer.workspace import Workspace
 
 
 def _receive(arrival: Arrival, call: Call, reception: Reception, _left: Left) -> Upload:
-    with call.workspace() as workspace:
+    occasion = Occasion(arrival.list_id, arrival.upload_id)
+    with call.workspace(occasion=occasion) as workspace:
         region = call.world.policies.get(DEFAULT).default_region
         return receive_register(arrival, reception, partial(_take, workspace, region))
 

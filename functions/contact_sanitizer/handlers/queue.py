@@ -122,7 +122,8 @@ def _postpone(arrival: Arrival, reception: Reception, code: str) -> None:
 
 
 def _receive(arrival: Arrival, door: Door, context: LambdaContext) -> None:
-    correlation = CIRCUMSTANCES.new_id()
+    # One id for all events that follow from an arrival, however often it is told.
+    correlation = arrival.list_id
     call = call_of(arrival.tenant, door.principal, correlation)
     uploads = Uploads(call.world.records, door.kind)
     arrived = S3Arrived(call.world.clients.s3, call.world.settings.uploads)

@@ -20,6 +20,7 @@ from contact_sanitizer.handlers.journal import Counted, count
 from contact_sanitizer.listid import ListId
 
 if TYPE_CHECKING:
+    from contact_sanitizer.registering.imports import Occasion
     from contact_sanitizer.workspace import Workspace
 
 NOBODY = "-"
@@ -54,10 +55,11 @@ class Call:
     announce: Announcer
     caller: str = ""
 
-    def workspace(self, *, make: bool = True) -> Workspace:
+    def workspace(self, *, make: bool = True, occasion: Occasion | None = None) -> Workspace:
         """The engine's use cases in this world; with `make` the default tenant is made where it is missing.
 
-        Without it a tenant that was never made is a `KeyringError` (`keyring_missing`).
+        Without it a tenant that was never made is a `KeyringError` (`keyring_missing`). `occasion`: what its
+        imports follow from.
         """
         from contact_sanitizer.workspace import Workspace  # noqa: PLC0415 - the engine, for those who need it
 
@@ -67,6 +69,8 @@ class Call:
             clock=CIRCUMSTANCES.clock,
             randomness=CIRCUMSTANCES.randomness,
             principal=self.announce.principal,
+            call=self.announce.correlation,
+            occasion=occasion,
         )
 
 

@@ -15,7 +15,8 @@ _COMPACT = re.compile(r"(?:19|20)\d{6}")
 _SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
 _SERIAL_ORIGIN = datetime(1899, 12, 30, tzinfo=UTC)
 _SERIAL_ORIGIN_1904 = datetime(1904, 1, 1, tzinfo=UTC)
-_LATEST_AHEAD = 100 * 366 * 86_400
+_DAY = 86_400
+_LATEST_AHEAD = 100 * 366 * _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ def parse_moment(text: str, now: int, *, serials_from_1904: bool = False) -> int
     """Seconds since 1970 UTC, None where the text is no date; see `read_moment`."""
     moment = read_moment(text, now, serials_from_1904=serials_from_1904)
     return None if moment is None else moment.seconds
+
+
+def end_of_date(moment: int) -> int:
+    """The last second of a date, which `parse_moment` reads as its midnight; any other moment as it is."""
+    return moment if moment % _DAY else moment + _DAY - 1
 
 
 def read_moment(text: str, now: int, *, serials_from_1904: bool = False) -> Moment | None:

@@ -12,6 +12,7 @@ from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.reconciling.trail import Thing
 from contact_sanitizer.reporting.entries import Told, read_told
 
+_IMPORTS: Final = frozenset({Action.CONSENT_IMPORTED, Action.BLOCK_IMPORTED, Action.REGISTRY_IMPORTED})
 _OF_LISTS: Final = frozenset(
     {
         Action.LIST_STARTED,
@@ -24,6 +25,8 @@ _OF_LISTS: Final = frozenset(
         Action.DELIVERY_BEGUN,
         Action.DELIVERY_PUBLISHED,
         Action.DELIVERY_FAILED,
+        # In a stack they state the id of what arrived.
+        *_IMPORTS,
     }
 )
 _OF_DELIVERIES: Final = frozenset(
@@ -37,7 +40,6 @@ _OF_DELIVERIES: Final = frozenset(
         Action.RECALLS_NOTIFIED,
     }
 )
-_IMPORTS: Final = frozenset({Action.CONSENT_IMPORTED, Action.BLOCK_IMPORTED, Action.REGISTRY_IMPORTED})
 _REDEMPTIONS: Final = frozenset({Action.TOKENS_REDEEMED, Action.TOKENS_DENIED})
 _LOOKS_AT_ALL: Final = frozenset({Action.PERSON_ERASED, Action.AUDIT_VERIFIED})
 _LOOKS: Final = _LOOKS_AT_ALL | {Action.PERSON_TRACED}
@@ -100,8 +102,9 @@ class Announcements:
         subjects = [thing.name, *_wide(thing)]
         if any(self.is_between(subject, principal, earliest, latest) for subject in subjects):
             return True
-        # A long job reads from its start to its end.
-        times = self._times.get((thing.name, principal)) if thing.kind == "upload" else None
+        # A long job reads from its start to its end, and one that is told again each time.
+        lasts = thing.kind in {"upload", "register"}
+        times = self._times.get((thing.name, principal)) if lasts else None
         return bool(times) and times is not None and times[0] <= latest and earliest <= times[-1]
 
     def is_between(self, subject: str, principal: str, earliest: int, latest: int) -> bool:

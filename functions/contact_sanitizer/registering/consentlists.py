@@ -12,7 +12,7 @@ import pyarrow as pa
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.consentcells import ConsentCell, consent_codes, refused
-from contact_sanitizer.intake.dates import parse_moment
+from contact_sanitizer.intake.dates import end_of_date, parse_moment
 from contact_sanitizer.intake.headers import known_headers
 from contact_sanitizer.intake.listfile import ColumnWish, ListSource, Role, open_list
 from contact_sanitizer.reasons import Reason
@@ -27,7 +27,7 @@ from contact_sanitizer.registering.imports import (
     text_columns,
 )
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus
-from contact_sanitizer.screening.rule import DAY, name_of
+from contact_sanitizer.screening.rule import name_of
 
 _REFUSAL: Final = "(refusal)"
 _GRANTED: Final = frozenset({"granted", "opt in", "opt-in", "opted in", "opted_in", "subscribed", "agreed"})
@@ -159,9 +159,7 @@ def _refused_at(row: _Row) -> int | None:
         moment = row.moment("effective_at")
     except RowError:
         return None
-    if moment is None:
-        return None
-    return moment if moment % DAY else moment + DAY - 1
+    return None if moment is None else end_of_date(moment)
 
 
 def _statuses(batch: CellBatch, now: int) -> list[ConsentStatus | str]:

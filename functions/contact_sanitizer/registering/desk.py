@@ -7,7 +7,7 @@ the reason; it is never guessed at, and never repeated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import pyarrow as pa
@@ -93,9 +93,12 @@ class Desk:
         """Record that the person agreed."""
         return self._consent(Action.CONSENT_RECORDED, ConsentStatus.GRANTED, person, terms)
 
-    def withdraw(self, person: Person, terms: ConsentTerms) -> Outcome:
-        """Record that the person takes consent back; what `terms` leaves unsaid is taken back wholly."""
-        return self._consent(Action.CONSENT_WITHDRAWN, ConsentStatus.WITHDRAWN, person, terms)
+    def withdraw(self, person: Person, terms: ConsentTerms, asked_at: int | None = None) -> Outcome:
+        """Record that the person takes consent back; what `terms` leaves unsaid is taken back wholly.
+
+        `asked_at`: when that was asked for, where it counts from later on; nobody has waited longer.
+        """
+        return self._consent(Action.CONSENT_WITHDRAWN, ConsentStatus.WITHDRAWN, person, terms, asked_at)
 
     def block(
         self,
@@ -190,9 +193,17 @@ class Desk:
         )
         return reading
 
-    def _consent(self, action: Action, status: ConsentStatus, person: Person, terms: ConsentTerms) -> Outcome:
+    def _consent(
+        self,
+        action: Action,
+        status: ConsentStatus,
+        person: Person,
+        terms: ConsentTerms,
+        asked_at: int | None = None,
+    ) -> Outcome:
         event = self.consent_event(status, person, terms)
-        self.announce(action, counts={"events": 1}, asked_at=self.withdrawn_at([event]))
+        asked = event if asked_at is None else replace(event, effective_at=asked_at)
+        self.announce(action, counts={"events": 1}, asked_at=self.withdrawn_at([asked]))
         return self.registry.record([event]).outcomes[0]
 
     def consent_event(self, status: ConsentStatus, person: Person, terms: ConsentTerms) -> ConsentEvent:

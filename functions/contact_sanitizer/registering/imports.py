@@ -19,8 +19,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from contact_sanitizer.audit.events import Action
 from contact_sanitizer.intake.batch import CellBatch
 from contact_sanitizer.intake.listfile import ReadOptions
+from contact_sanitizer.listid import ListId, moment_of, sortable_id
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.ports import Registry
 from contact_sanitizer.reasons import Reason
@@ -54,6 +56,27 @@ class ImportTools:
     settings: str = ""
     options: ReadOptions = field(default_factory=ReadOptions)
     on_row: Callable[[int, str], None] = lambda _row, _outcome: None
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """The arrival that an import follows from, which may be told more than once.
+
+    `import_id`: follows from what arrived; all events of the import have it as their correlation.
+    """
+
+    import_id: ListId
+    upload_id: ListId
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What each event of the import states."""
+        return {"correlation": self.import_id, "list_id": self.import_id, "upload_id": self.upload_id}
+
+    def event_id(self, action: Action) -> ListId:
+        """The id of the one event that tells of this, however often it is told."""
+        digest = hashlib.sha256(f"{self.import_id}|{action}".encode()).digest()
+        return sortable_id(moment_of(self.import_id), digest)
 
 
 @dataclass(frozen=True, slots=True)

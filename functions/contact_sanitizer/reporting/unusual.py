@@ -217,8 +217,8 @@ class Unusual:
 
 
 def _is_damage(event: Told) -> bool:
-    """Whether somebody's work met damage; a trace names it and goes on."""
-    if event.action == Action.PERSON_TRACED and event.counts.get("damaged"):
+    """Whether somebody's work met damage; a trace or an erasure names it and goes on."""
+    if event.action in {Action.PERSON_TRACED, Action.PERSON_ERASED} and event.counts.get("damaged"):
         return True
     return event.code in DAMAGES and event.action not in _CHECKS
 
