@@ -78,8 +78,12 @@ class StackWorld:
     def registry(self) -> DynamoRegistry:
         """The tenant's consents and suppressions."""
         from contact_sanitizer.aws.registry import DynamoRegistry  # noqa: PLC0415 - needs the engine
+        from contact_sanitizer.aws.snapshots import SnapshotPlace  # noqa: PLC0415 - as above
 
-        return DynamoRegistry(self.clients.dynamodb, self.settings.registry, self.tenant)
+        snapshots = SnapshotPlace(
+            self.clients.s3, self.settings.clean, f"snapshots/{self.tenant}/", self.settings.data_key
+        )
+        return DynamoRegistry(self.clients.dynamodb, self.settings.registry, self.tenant, snapshots)
 
     def shelf(self, place: str | None) -> S3ListShelf:
         """The tenant's lists; a stack has one place for them."""

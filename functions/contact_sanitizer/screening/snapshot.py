@@ -221,7 +221,7 @@ def known_in(path: Path, contract: int) -> MappedSubjects:
 
 
 def alike(columns: Sequence[NDArray[Any]], known: MappedSubjects) -> Facts:
-    """Facts of the known subjects: `valid_until`, `otherwise`, `blocked_until`; `ValueError` where lengths differ."""
+    """Facts of the known subjects: `valid_until`, `otherwise`, `blocked_until`; or `ValueError`."""
     if {len(column) for column in columns} != {len(known)}:
         raise ValueError("columns differ in length")
     valid_until, otherwise, blocked_until = columns
