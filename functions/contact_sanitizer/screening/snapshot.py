@@ -166,8 +166,13 @@ def fits(header: Header, source: SnapshotSource, contracts: Sequence[int]) -> bo
         header["rule"] == source.rule.digest.hex()
         and set(contracts) <= set(header["contracts"])
         and header["built_at"] <= source.now
-        and 0 <= behind <= min(MOST_CHANGES, max(1000, int(MOST_SHARE * change)))
+        and 0 <= behind <= most_behind(change)
     )
+
+
+def most_behind(change: int) -> int:
+    """So many changes may have come after a snapshot of that change number; with more it is made anew."""
+    return min(MOST_CHANGES, max(1000, int(MOST_SHARE * change)))
 
 
 def is_whole(path: Path, columns: dict[str, Any]) -> bool:
