@@ -14,6 +14,7 @@ missing, damaged or refused only makes screening slower. Files hold keyed subjec
 from __future__ import annotations
 
 import atexit
+import hashlib
 import json
 import shutil
 import tempfile
@@ -47,7 +48,7 @@ _WANTED_FORMAT: Final = "contact-sanitizer/snapshot-wanted/v1"
 _NEWEST: Final = "newest.json"
 _PROGRESS: Final = "progress"
 _CHUNK: Final = 1 << 20
-#: Snapshots of so many rules stay on this machine.
+#: So many snapshots stay on this machine.
 _MOST_HERE: Final = 4
 
 
@@ -106,23 +107,29 @@ class S3Snapshots:
     def fetch(self, rule: Rule, name: str) -> Path | None:
         """The rule's snapshot of that name in a private folder of this machine; None where it has gone.
 
-        Not checked: that is for whoever reads it.
+        Only the header is asked for where the rest is here from last time. Not checked: that is for whoever
+        reads it.
         """
-        here = _here() / self.prefix.replace("/", "-")
-        if (here / name).is_dir():
-            return here / name
-        draft = here / f".draft-{uuid4().hex}"
-        draft.mkdir(parents=True)
+        folder = f"{prefix_of(rule)}/{name.rpartition('-')[2]}/"
+        header = self._objects.get(folder + HEADER)
+        if header is None:
+            return None
+        here = _here() / hashlib.sha256(header).hexdigest() / name
+        if here.is_dir():
+            return here
+        draft = _here() / f".draft-{uuid4().hex}"
+        draft.mkdir()
         try:
-            whole = self._download(f"{prefix_of(rule)}/{name.rpartition('-')[2]}/", draft)
-            if whole and not (here / name).is_dir():
-                _make_room(here)
-                draft.rename(here / name)
+            if not self._download(folder, header, draft):
+                return None
+            _make_room()
+            here.parent.mkdir(exist_ok=True)
+            draft.rename(here)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        return here / name if whole else None
+        return here
 
     def publish(self, rule: Rule, path: Path) -> None:
         """Puts a snapshot of this machine into the bucket and lets it count; older ones but the last go."""
@@ -149,17 +156,15 @@ class S3Snapshots:
 
     def clear(self) -> None:
         """Removes all that holds subjects, older versions too, here and in the bucket."""
-        shutil.rmtree(_here() / self.prefix.replace("/", "-"), ignore_errors=True)
+        for path in _here().iterdir():
+            shutil.rmtree(path, ignore_errors=True)
         self._remove("", {_WANTED})
 
     @property
     def _objects(self) -> S3Objects:
         return S3Objects(self.s3, self.bucket, self.prefix, self.key, snapshot_fault)
 
-    def _download(self, folder: str, into: Path) -> bool:
-        header = self._objects.get(folder + HEADER)
-        if header is None:
-            return False
+    def _download(self, folder: str, header: bytes, into: Path) -> bool:
         (into / HEADER).write_bytes(header)
         names = list(json.loads(header)["columns"])
         fetched = self.pool.map(partial(self._download_one, folder, into), names)
@@ -217,8 +222,8 @@ def _here() -> Path:
     return folder
 
 
-def _make_room(here: Path) -> None:
-    standing = sorted(here.glob("[!.]*"), key=lambda path: path.stat().st_mtime_ns)
+def _make_room() -> None:
+    standing = sorted(_here().glob("[!.]*"), key=lambda path: path.stat().st_mtime_ns)
     for path in standing[: max(0, len(standing) - _MOST_HERE + 1)]:
         shutil.rmtree(path, ignore_errors=True)
 
