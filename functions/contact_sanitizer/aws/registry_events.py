@@ -54,6 +54,7 @@ class TableEvents:
     now: int
     change: int
     _numbers: TermNumbers = field(default_factory=TermNumbers)
+    _anchors: dict[int, str] = field(default_factory=dict)
 
     def verdicts(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
         """The `Drop` bits of the needles, in their order, from their own events: uint8 (n,)."""
@@ -98,6 +99,11 @@ class TableEvents:
         Told by who was forgotten, and by the event itself: of a restored table with other events under the
         same numbers it differs.
         """
+        if change not in self._anchors:
+            self._anchors[change] = self._read_anchor(change)
+        return self._anchors[change]
+
+    def _read_anchor(self, change: int) -> str:
         item = self.table.item(numbered_key(self.table.tenant, "change", change, 20)) if change else None
         keys = list(_people(changed_in(item))) if item else []
         log = [
