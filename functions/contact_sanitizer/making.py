@@ -10,7 +10,7 @@ from typing import Any
 from contact_sanitizer import __version__
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
-from contact_sanitizer.errors import ContactSanitizerError, OutputError
+from contact_sanitizer.errors import ContactSanitizerError, IntakeError, OutputError
 from contact_sanitizer.intake.raw import ListSource, size_of
 from contact_sanitizer.job import Job, NoParts, Parts, Paused, Tools
 from contact_sanitizer.listid import ListId, sortable_id
@@ -103,8 +103,15 @@ def _is_published(claimed: ListEntry, office: ListOffice) -> bool:
 def _begin(upload: ListSource, job: Job, tools: Tools, office: ListOffice) -> ListEntry:
     """Announces the list and enters it; of attempts at once each may announce it, and one enters it."""
     _announce(job, office, Action.LIST_STARTED, job.started_at)
-    standing = tools.registry.standing(Ahead(job.rule, job.now, lambda: size_of(upload)))
+    standing = tools.registry.standing(Ahead(job.rule, job.now, lambda: _size(upload)))
     return office.catalogue.claim(_entry(job, standing, tools, office))
+
+
+def _size(upload: ListSource) -> int:
+    try:
+        return size_of(upload)
+    except IntakeError:
+        return 0  # whoever reads it says what is wrong
 
 
 def _belongs(claimed: ListEntry) -> str:
