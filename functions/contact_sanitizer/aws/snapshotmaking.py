@@ -89,7 +89,7 @@ class _Making:
         if header is None or not _is_of(header, self.events):
             return self._build()
         change = int(header["change"])
-        if self.events.change - change <= most_behind(change) // 2:
+        if not is_due(self.events.change - change, change):
             return Refreshed()
         return self._refresh(header) or self._build()
 
@@ -156,6 +156,16 @@ class _Making:
         """Removes what was put where somebody was forgotten meanwhile: it may tell of them."""
         if self.table.head().forgotten != head.forgotten:
             self.shelf.drop(self.events.rule)
+
+
+def is_due(behind: int, change: int) -> bool:
+    """Whether a snapshot of that change number is made anew, when so many changes have come after it.
+
+    Each list reads everybody who has changed since, and its reads are what it costs; a refresh reads them
+    once, and the fewer there are, the more often it moves all columns.
+    """
+    most = most_behind(change)
+    return behind > min(most // 2, max(1_000, most // 20))
 
 
 def _is_of(header: Header, events: TableEvents) -> bool:
