@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from cloudcast import DENIED
 from demo import TENANT
 from rehearsal import STACK, Person, Rehearsal
-from rolematrix import KEYS, LISTING, LISTS_ALL, MATRIX, PEOPLE
+from rolematrix import KEYS, LISTING, LISTS_ALL, MATRIX, PEOPLE, VERSIONS
 
 #: Something at each place for which there is a right, and at some for which there is none.
 PLACES: Final = {
@@ -29,6 +29,7 @@ PLACES: Final = {
         ),
         *("deliveries/{}/trial/" + name for name in ("content", "people")),
         *("keys/{}/trial", "policies/{}/trial", "work/{}/trial"),
+        *("snapshots/{}/trial/newest.json", "snapshots/{}/wanted/trial.json"),
     ],
     "AuditBucket": [
         "log/" + name
@@ -49,6 +50,8 @@ LISTED: Final = {
         "lists/trial/manifest.json",
         f"lists/{TENANT}/trial",
         "deliveries/",
+        "snapshots/",
+        f"snapshots/{TENANT}/",
     ],
     "AuditBucket": ["", "log/", "log/checkpoint"],
 }
@@ -170,7 +173,8 @@ def is_granted(attempt: Attempt, name: str) -> bool:
         return False
     right, _, prefix = attempt.right.partition("?")
     bound = prefix and LISTS_ALL.get(name) != attempt.resource.partition("?")[0]
-    prefixes = {each.replace("${Tenant}", TENANT) for each in LISTING.get(name, ())}
+    stated = VERSIONS if attempt.action == "s3:ListBucketVersions" and name in VERSIONS else LISTING
+    prefixes = {each.replace("${Tenant}", TENANT) for each in stated.get(name, ())}
     if bound and not any(fnmatchcase(prefix, each) for each in prefixes):
         return False
     return any(fnmatchcase(right, pattern) for pattern in _rights(name))

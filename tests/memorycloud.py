@@ -17,8 +17,19 @@ import boto3
 from botocore import xform_name
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from cloudworld import FAILURES, REGION, CloudWorld, make_stack
+from cloudworld import (
+    AUDIT,
+    CATALOGUE,
+    CLEAN,
+    FAILURES,
+    REGION,
+    REGISTRY,
+    CloudWorld,
+    make_stack,
+)
 from contact_sanitizer.aws.clients import Clients
+from contact_sanitizer.aws.stack import StackSettings
+from contact_sanitizer.aws.world import StackWorld
 from memoryservices import MemoryBuckets, MemoryBuses, MemoryKeys, MemoryQueues, Refused
 from memorytables import MemoryTables
 
@@ -119,6 +130,21 @@ def _client_error(refused: Refused, operation: str, repeats: int) -> ClientError
 def memory_world(cloud: MemoryCloud) -> CloudWorld:
     """One stack's resources in it."""
     return make_stack(cloud.clients)
+
+
+def memory_stack(cloud: MemoryCloud) -> StackWorld:
+    """The default tenant's things in a stack in it."""
+    made = memory_world(cloud)
+    settings = StackSettings(
+        "demo",
+        clean=CLEAN,
+        audit=AUDIT,
+        registry=REGISTRY,
+        catalogue=CATALOGUE,
+        data_key=made.data_key,
+        keyring_key=made.keyring_key,
+    )
+    return StackWorld(settings, made.clients, "default")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ BEGIN: Final = {"dynamodb:PutItem RegistryTable.Arn"}
 RECORD: Final = ASK | BEGIN
 SEND: Final = APPEND | STORE | NOTE | FIND | ASK | {"s3:GetObject ${CleanBucket.Arn}/keys/*"}
 SPEND: Final = {"dynamodb:UpdateItem CatalogueTable.Arn"}
+CHANGES: Final = {"dynamodb:Query RegistryTable.Arn"}
+SNAPSHOTS: Final = CHANGES | {
+    "s3:GetObject ${CleanBucket.Arn}/snapshots/*",
+    "s3:PutObject ${CleanBucket.Arn}/snapshots/*/wanted/*",
+}
 DELIVERED: Final = {
     f"s3:{action} ${{CleanBucket.Arn}}/deliveries/*/people" for action in ("GetObject", "GetObjectVersion")
 }
@@ -60,6 +65,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     | KEYRING
     | ASK
     | BEGIN
+    | SNAPSHOTS
     | _queue("SanitizeQueue")
     | _raw("uploads")
     | {
@@ -85,6 +91,7 @@ MATRIX: Final[dict[str, set[str]]] = {
     "RecordChoice": APPEND | STORE | LOOK | FIND | KEYRING | RECORD,
     "Deliver": SEND
     | SPEND
+    | SNAPSHOTS
     | {
         "s3:GetObjectVersion ${CleanBucket.Arn}/lists/*/clean.*",
         "s3:GetObject ${CleanBucket.Arn}/lists/*/manifest.json",
@@ -93,12 +100,12 @@ MATRIX: Final[dict[str, set[str]]] = {
         "s3:GetObject ${CleanBucket.Arn}/deliveries/*/people",
         "s3:PutObject ${CleanBucket.Arn}/deliveries/*/people",
     },
-    "Recalls": SEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
+    "Recalls": SEND | DELIVERED | SNAPSHOTS | {"dynamodb:Query CatalogueTable.Arn"},
     "Notices": SEND
     | DELIVERED
+    | SNAPSHOTS
     | {
         "dynamodb:Query CatalogueTable.Arn",
-        "dynamodb:Query RegistryTable.Arn",
         "events:PutEvents NoticeBus.Arn",
     },
     "Redeem": SEND | SPEND | DELIVERED | {"dynamodb:Query CatalogueTable.Arn"},
@@ -121,27 +128,45 @@ MATRIX: Final[dict[str, set[str]]] = {
     "Seal": WRITE
     | {"s3:GetObject ${AuditBucket.Arn}/log/*", "s3:ListBucket AuditBucket.Arn"}
     | {f"s3:PutObject ${{AuditBucket.Arn}}/log/{place}" for place in SEALED},
+    "Snapshots": WRITE
+    | FIND
+    | ASK
+    | CHANGES
+    | {"s3:ListBucketVersions CleanBucket.Arn"}
+    | {
+        f"s3:{action} ${{CleanBucket.Arn}}/snapshots/*"
+        for action in (
+            "AbortMultipartUpload",
+            "DeleteObjectVersion",
+            "GetObject",
+            "PutObject",
+        )
+    },
 }
 TOKENISE: Final = {"Sanitize", "ImportRegistry", "RecordChoice"}
 OPEN_TOKENS: Final = {"Deliver", "Recalls", "Notices", "Redeem", "Trace"}
 
 LISTING: Final[dict[str, set[str]]] = {
     "RequestUpload": {"policies/*"},
-    "Sanitize": {"keys/*", "policies/*", "work/*", "lists/*/manifest.json"},
+    "Sanitize": {"keys/*", "policies/*", "work/*", "snapshots/*", "lists/*/manifest.json"},
     "ImportRegistry": {"keys/*", "policies/*"},
     "RecordChoice": {"keys/*"},
-    "Deliver": {"keys/*", "lists/*/manifest.json"},
-    "Recalls": {"keys/*", "deliveries/*/people"},
-    "Notices": {"keys/*", "deliveries/*/people"},
+    "Deliver": {"keys/*", "snapshots/*", "lists/*/manifest.json"},
+    "Recalls": {"keys/*", "snapshots/*", "deliveries/*/people"},
+    "Notices": {"keys/*", "snapshots/*", "deliveries/*/people"},
     "Redeem": {"keys/*", "deliveries/*/people"},
     "Trace": {"keys/*", "lists/*/manifest.json", "lists/*/decisions.parquet", "deliveries/*/people"},
     "Checkpoint": {"log/checkpoint"},
     "Seal": {"log/*"},
-    "Eraser": {"keys/${Tenant}/*", "lists/${Tenant}/*", "deliveries/${Tenant}/*"},
+    "Snapshots": {"keys/*", "snapshots/*"},
+    "Eraser": {"keys/${Tenant}/*", "lists/${Tenant}/*", "deliveries/${Tenant}/*", "snapshots/${Tenant}/*"},
     "Operator": {"keys/*", "policies/*"},
     "Security": {"lists/*", "deliveries/*"},
 }
 """Who may list a bucket, and which prefixes of it alone."""
+
+VERSIONS: Final = {"Snapshots": {"snapshots/*"}}
+"""Who may list the versions of fewer prefixes than of objects, and of which."""
 
 LISTS_ALL: Final = {"Security": "AuditBucket.Arn"}
 """Who may list all of which bucket."""
@@ -205,7 +230,10 @@ PEOPLE: Final[dict[str, set[str]]] = {
         for place in ("lists/${Tenant}/*", "deliveries/${Tenant}/*/people")
     }
     | {"s3:AbortMultipartUpload ${CleanBucket.Arn}/lists/${Tenant}/*"}
-    | {"s3:DeleteObjectVersion ${CleanBucket.Arn}/deliveries/${Tenant}/*/content"}
+    | {
+        f"s3:DeleteObjectVersion ${{CleanBucket.Arn}}/{place}"
+        for place in ("deliveries/${Tenant}/*/content", "snapshots/${Tenant}/*")
+    }
     | {"s3:GetObject ${CleanBucket.Arn}/keys/${Tenant}/*", "kms:Decrypt KeyringKey.Arn"}
     | {"s3:ListBucket CleanBucket.Arn", "s3:ListBucketVersions CleanBucket.Arn"}
     | {f"dynamodb:{action} CatalogueTable.Arn" for action in ("DeleteItem", "GetItem", "PutItem", "Query")}

@@ -24,8 +24,8 @@ _NUMBERS: Final = ("started_at", "registry_change", "key_id", "rows", "kept", "d
 class ListEntry:
     """One list: what its first attempt settled for all attempts, how far it is, and its rows by outcome.
 
-    `started_at`, `policy_sha256`, `registry_change` (the registry as it was then) and `key_id` (what
-    protects) decide its bytes.
+    `started_at`, `policy_sha256`, `registry_change` (the registry as it was then), `snapshot` (which one of
+    it is stated; empty: the view's choice) and `key_id` (what protects) decide its bytes.
     `state`: `forgotten` where nobody looks for the list any more, nor may go on with it.
     `manifest`: its text, kept before anything is published; empty until then. `place`: its shelf's.
     """
@@ -39,6 +39,7 @@ class ListEntry:
     policy_sha256: str
     registry_change: int
     key_id: int
+    snapshot: str = ""
     manifest: str = ""
     rows: int = 0
     kept: int = 0

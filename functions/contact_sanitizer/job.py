@@ -79,13 +79,15 @@ class NoParts:
 class Job:
     """One run: the list's id, its rules, and the moment it began (milliseconds since 1970 UTC).
 
-    Consents and suppressions are judged at that moment, as the registry was at `change` (None: as it is).
+    Consents and suppressions are judged at that moment, as the registry was at `change` (None: as it is),
+    with the `snapshot` that was settled with it.
     """
 
     list_id: ListId
     policy: Policy
     started_at: int
     change: int | None = None
+    snapshot: str = ""
 
     @property
     def now(self) -> int:

@@ -10,14 +10,15 @@ from typing import Any
 from contact_sanitizer import __version__
 from contact_sanitizer.audit.events import Action, Outcome, plain_word
 from contact_sanitizer.catalogue import Catalogue, ListEntry
-from contact_sanitizer.errors import ContactSanitizerError, OutputError
-from contact_sanitizer.intake.raw import ListSource
+from contact_sanitizer.errors import ContactSanitizerError, IntakeError, OutputError
+from contact_sanitizer.intake.raw import ListSource, size_of
 from contact_sanitizer.job import Job, NoParts, Parts, Paused, Tools
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.outputs.manifest import Counts, Manifest
 from contact_sanitizer.phone.plan import load_plan
 from contact_sanitizer.ports import Absence, Announce, RevisableShelf
 from contact_sanitizer.sanitize import sanitize
+from contact_sanitizer.screening.recording import Ahead, RegistryStanding
 from contact_sanitizer.terms import ListTerms, use_of
 
 
@@ -46,13 +47,14 @@ def make_list(upload: ListSource, job: Job, tools: Tools, office: ListOffice) ->
     for dead has given the list up; a failure is an event too.
     `Paused` passes through: the next attempt goes on.
     """
-    claimed = office.catalogue.get(job.list_id) or _begin(job, tools, office)
+    claimed = office.catalogue.get(job.list_id) or _begin(upload, job, tools, office)
     _check_wanted(claimed)
     if claimed.policy_sha256 != job.policy.sha256:
         raise OutputError("list_claimed", "this list was begun under another policy; upload the file again")
     if _is_published(claimed, office):
         return _conclude(claimed, office)
-    job = replace(job, started_at=claimed.started_at, change=claimed.registry_change)
+    change, snapshot = claimed.registry_change, claimed.snapshot
+    job = replace(job, started_at=claimed.started_at, change=change, snapshot=snapshot)
     keyring = tools.keyring.protecting_with(claimed.key_id)
     tools = replace(tools, keyring=keyring, parts=office.resume(_belongs(claimed)))
     try:
@@ -98,17 +100,27 @@ def _is_published(claimed: ListEntry, office: ListOffice) -> bool:
     return bool(claimed.manifest) and office.shelf.manifest(ListId(claimed.list_id)) is not None
 
 
-def _begin(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
+def _begin(upload: ListSource, job: Job, tools: Tools, office: ListOffice) -> ListEntry:
     """Announces the list and enters it; of attempts at once each may announce it, and one enters it."""
     _announce(job, office, Action.LIST_STARTED, job.started_at)
-    return office.catalogue.claim(_entry(job, tools, office))
+    standing = tools.registry.standing(Ahead(job.rule, job.now, lambda: _size(upload)))
+    return office.catalogue.claim(_entry(job, standing, tools, office))
+
+
+def _size(upload: ListSource) -> int:
+    try:
+        return size_of(upload)
+    except IntakeError:
+        return 0  # whoever reads it says what is wrong
 
 
 def _belongs(claimed: ListEntry) -> str:
     """What decides the bytes of a list, besides the upload that its id stands for."""
     engine = f"{__version__}|{load_plan().metadata_version}"
-    settled = f"{claimed.policy_sha256}|{claimed.started_at}|{claimed.registry_change}|{claimed.key_id}"
-    return f"{engine}|{claimed.list_id}|{settled}"
+    registry = f"{claimed.registry_change}|{claimed.snapshot}"
+    return (
+        f"{engine}|{claimed.list_id}|{claimed.policy_sha256}|{claimed.started_at}|{registry}|{claimed.key_id}"
+    )
 
 
 def _conclude(settled: ListEntry, office: ListOffice) -> tuple[Manifest, str]:
@@ -159,7 +171,7 @@ def _about(job: Job) -> dict[str, Any]:
     return {"list_id": job.list_id, "policy": job.policy.sha256, "purpose": purpose}
 
 
-def _entry(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
+def _entry(job: Job, standing: RegistryStanding, tools: Tools, office: ListOffice) -> ListEntry:
     return ListEntry(
         job.list_id,
         "making",
@@ -168,8 +180,9 @@ def _entry(job: Job, tools: Tools, office: ListOffice) -> ListEntry:
         office.shelf.place,
         _terms(job),
         job.policy.sha256,
-        tools.registry.standing().change,
+        standing.change,
         tools.keyring.primary.id,
+        standing.snapshot or "",
     )
 
 

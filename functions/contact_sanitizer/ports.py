@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contact_sanitizer.protection.keyring import Keyring
     from contact_sanitizer.screening.forgetting import Leave
     from contact_sanitizer.screening.recording import (
+        Ahead,
         Candidates,
         Event,
         ImportMark,
@@ -66,9 +67,10 @@ class Screening(Protocol):
 class Registry(Protocol):
     """Consents and suppressions of one tenant. Every fault is a `RegistryError`."""
 
-    def screening(self, rule: Rule, now: int, change: int | None = None) -> Screening:
+    def screening(self, rule: Rule, now: int, change: int | None = None, snapshot: str = "") -> Screening:
         """A view for one job, pinned at `change` (None: the present change number).
 
+        `snapshot`: what `standing` named for a list ahead, where its change number was pinned too.
         Raises `RegistryError("register_stale")` where a register is too old.
         """
         ...
@@ -85,8 +87,11 @@ class Registry(Protocol):
         """How many records of this import are dealt with: where it resumes; 0 for an unknown one."""
         ...
 
-    def standing(self) -> RegistryStanding:
-        """The change number and the registers' ages now."""
+    def standing(self, ahead: Ahead | None = None) -> RegistryStanding:
+        """The change number and the registers' ages now; with a list ahead the snapshot it shall rest on.
+
+        None where the registry leaves that to the view.
+        """
         ...
 
 

@@ -81,7 +81,7 @@ def _make(upload: ListSource, job: Job, tools: Tools, sink: ListSink, refusals: 
     policy, digest = job.policy, UploadDigest(tools.keyring)
     with (
         open_list(upload, _wishes(policy), _options(policy), observe=_observer(digest, tools)) as file,
-        tools.registry.screening(job.rule, job.now, job.change) as screening,
+        tools.registry.screening(job.rule, job.now, job.change, job.snapshot) as screening,
         DuplicateSet(sink.scratch / "kept") as duplicates,
         ThreadPoolExecutor(max(tools.workers, 1)) as pool,
     ):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from contact_sanitizer.policy_words import Action, Evidence
@@ -64,14 +64,16 @@ class Use:
 
     def document(self) -> dict[str, Any]:
         """The JSON object that `of` reads."""
-        rule = {**asdict(self.rule), "scopes": sorted(self.rule.scopes)}
-        return {"rule": rule, "evidence": self.evidence.value, "agreed_until": self.agreed_until}
+        return {
+            "rule": self.rule.document(),
+            "evidence": self.evidence.value,
+            "agreed_until": self.agreed_until,
+        }
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Use:
         """The use that a document states; fails in various ways where it states none."""
-        rule = {**document["rule"], "scopes": frozenset(document["rule"]["scopes"])}
-        return cls(Rule(**rule), Evidence(document["evidence"]), document["agreed_until"])
+        return cls(Rule.of(document["rule"]), Evidence(document["evidence"]), document["agreed_until"])
 
 
 @dataclass(frozen=True, slots=True)

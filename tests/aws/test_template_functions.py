@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contact_sanitizer.handlers.journal import NAMESPACE, Counted
+from contact_sanitizer.handlers.snapshots import TURN
 from templates import ROOT, WATCHING, plain, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -150,6 +151,21 @@ def test_the_log_is_sealed_every_minute_by_one_at_a_time() -> None:
     reserved = {"Fn::If": ["ReservesForSeal", 1, {"Ref": "AWS::NoValue"}]}
     assert seal["ReservedConcurrentExecutions"] == reserved
     assert template()["Parameters"]["ReserveForSeal"]["Default"] == "true"
+
+
+def test_snapshots_are_brought_up_to_date_by_the_clock_and_never_tried_again_at_once() -> None:
+    snapshots = FUNCTIONS["SnapshotsFunction"]
+    (event,) = snapshots["Events"].values()
+    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "rate(15 minutes)")
+    assert TURN == 900_000
+    assert snapshots["Timeout"] * 1000 <= TURN
+    assert snapshots["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+
+
+def test_who_screens_lists_has_room_for_a_snapshot_of_ten_million_people() -> None:
+    for name in ("Sanitize", "Deliver", "Recalls", "Notices", "Snapshots"):
+        assert FUNCTIONS[f"{name}Function"]["EphemeralStorage"]["Size"] >= 2048
+        assert FUNCTIONS[f"{name}Function"]["MemorySize"] >= 1769
 
 
 def test_functions_behind_the_api_end_before_it_gives_up() -> None:

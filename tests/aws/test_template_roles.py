@@ -7,11 +7,14 @@ from typing import Any, Final
 
 import pytest
 
-from rolematrix import BEGIN, KEYS, LISTING, LISTS_ALL, MATRIX, OPEN_TOKENS, TRACES
+from rolematrix import BEGIN, KEYS, LISTING, LISTS_ALL, MATRIX, OPEN_TOKENS, TRACES, VERSIONS
 from rolematrix import PEOPLE as PEOPLE_MAY
 from templates import PEOPLE, plain, resources, statements, template
 
 FUNCTIONS: Final = sorted(MATRIX)
+#: Rights to leaf through the registry: of whose histories changed, and of all histories.
+CHANGED: Final = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#change"]}}
+EVERYBODY: Final = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#p#*", "*#change"]}}
 
 
 def grants(role: str) -> list[dict[str, Any]]:
@@ -84,10 +87,16 @@ def test_who_looks_for_an_object_may_list_its_prefix_alone(name: str) -> None:
         if "s3:ListBucket" in statement["Action"]
     ]
     assert [set(each) for each in prefixes] == ([LISTING[name]] if name in LISTING else [])
+    versions = [
+        set(statement["Condition"]["StringLike"]["s3:prefix"])
+        for statement in grants(name)
+        if "s3:ListBucketVersions" in statement["Action"]
+    ]
+    assert versions == ([VERSIONS[name]] if name in VERSIONS else [])
 
 
-def test_functions_that_hand_out_links_cannot_reach_the_keyring() -> None:
-    for name in ("RequestUpload", "ShowUpload", "Lists", "Checkpoint", "Seal"):
+def test_functions_that_hand_out_links_or_copies_cannot_reach_the_keyring() -> None:
+    for name in ("RequestUpload", "ShowUpload", "Lists", "Checkpoint", "Seal", "Snapshots"):
         assert not [grant for grant in granted(name) if "keys/" in grant or "KeyringKey" in grant]
         assert name not in key_users("KeyringKey")
 
@@ -117,10 +126,36 @@ def test_a_key_names_the_functions_that_use_it(key: str) -> None:
 def test_who_opens_tokens_changes_no_key_and_no_registry_and_leafs_through_no_registry() -> None:
     for name in OPEN_TOKENS:
         assert not granted(name) & {"s3:PutObject ${CleanBucket.Arn}/keys/*", *BEGIN}
-        leafing = [each for each in grants(name) if "dynamodb:Query" in each["Action"]]
-        leafing = [each for each in leafing if each["Resource"] == ["RegistryTable.Arn"]]
-        changes = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#change"]}}
-        assert [each["Condition"] for each in leafing] == [changes] * (name == "Notices")
+        assert leafing(name) == [CHANGED] * (name in {"Deliver", "Recalls", "Notices"})
+
+
+def leafing(name: str) -> list[dict[str, Any]]:
+    """Under which conditions a function may query the registry."""
+    querying = [each for each in grants(name) if "dynamodb:Query" in each["Action"]]
+    return [each["Condition"] for each in querying if each["Resource"] == ["RegistryTable.Arn"]]
+
+
+def test_who_makes_snapshots_reads_histories_alone_and_writes_nothing_but_snapshots() -> None:
+    assert leafing("Snapshots") == [EVERYBODY]
+    assert [name for name in FUNCTIONS if EVERYBODY in leafing(name)] == ["Snapshots"]
+    looking = ("Get", "BatchGet", "Query", "List")
+    writing = {
+        right.split()[1]
+        for right in granted("Snapshots")
+        if right.startswith(("s3:", "dynamodb:")) and not right.partition(":")[2].startswith(looking)
+    }
+    assert writing == {"${CleanBucket.Arn}/snapshots/*"}
+    assert not [right for right in granted("Snapshots") if "Audit" in right or "Catalogue" in right]
+
+
+@pytest.mark.parametrize("name", ["Sanitize", "Deliver", "Recalls", "Notices"])
+def test_who_screens_lists_asks_for_snapshots_and_makes_none(name: str) -> None:
+    rights = {right for right in granted(name) if "/snapshots/" in right}
+    assert rights == {
+        "s3:GetObject ${CleanBucket.Arn}/snapshots/*",
+        "s3:PutObject ${CleanBucket.Arn}/snapshots/*/wanted/*",
+    }
+    assert leafing(name) == [CHANGED]
 
 
 def test_nobody_signs_who_does_not_seal() -> None:

@@ -95,6 +95,7 @@ def test_the_readme_says_how_long_the_template_keeps_things() -> None:
     kept = {
         "raw uploads": ("", rules["UploadsBucket"]["raw-is-gone-after-a-day"]["ExpirationInDays"]),
         "parts of a list that is being made": ("", rules["CleanBucket"]["work"]["ExpirationInDays"]),
+        "snapshots of the registry": ("", rules["CleanBucket"]["snapshots"]["ExpirationInDays"]),
         "clean lists": ("ListDays", rules["CleanBucket"]["lists"]["ExpirationInDays"]),
         "a keyring that was replaced": (
             "",
@@ -109,6 +110,8 @@ def test_the_readme_says_how_long_the_template_keeps_things() -> None:
     }
     assert {what: (name, {"Ref": name} if name else days) for what, (name, days) in told.items()} == kept
     assert rules["CleanBucket"]["deliveries"]["ExpirationInDays"] == {"Ref": "ListDays"}
+    # what a newer snapshot replaces goes as soon as S3 can
+    assert rules["CleanBucket"]["snapshots"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
 def test_functions_without_a_word_of_the_template_keep_things_as_long_as_it_says() -> None:

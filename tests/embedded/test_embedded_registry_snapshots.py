@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from contact_sanitizer.embedded import snapshotmaking
+from contact_sanitizer.embedded import eventshards
 from contact_sanitizer.embedded.registry import SqliteRegistry
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus
@@ -209,6 +209,6 @@ def test_a_registry_of_many_shards_gives_the_same_snapshot(
     folder = tmp_path / "snapshots" / name
     one_shard = written(folder)
     (folder / "header.json").unlink()
-    monkeypatch.setattr(snapshotmaking, "_EVENTS_A_SHARD", 200)
+    monkeypatch.setattr(eventshards, "_EVENTS_A_SHARD", 200)
     assert screen(registry)[0].tolist() == expected.tolist()
     assert written(folder) == one_shard

@@ -34,6 +34,15 @@ def test_the_seal_needs_the_light_layer_alone() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_who_keeps_snapshots_starts_without_what_reads_numbers() -> None:
+    code = (
+        "import sys, contact_sanitizer.handlers.snapshots;"
+        "print([name for name in ('phonenumbers', 'pyrage', 'blake3') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_an_engine_s_function_would_be_noticed() -> None:
     code = "import sys, contact_sanitizer.handlers.sanitize; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -23,6 +23,7 @@ from contact_sanitizer.aws.registry_commit import (
     person_key_of,
     plan_of,
 )
+from contact_sanitizer.aws.registry_events import TableEvents
 from contact_sanitizer.aws.registry_forgetting import forget, remembered
 from contact_sanitizer.aws.registry_items import (
     CHANGED_BYTES,
@@ -34,13 +35,15 @@ from contact_sanitizer.aws.registry_items import (
     numbered_key,
     write_fault,
 )
-from contact_sanitizer.aws.registry_view import DynamoScreening
+from contact_sanitizer.aws.registry_view import DynamoScreening, offered
+from contact_sanitizer.aws.snapshots import SnapshotPlace
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent, check_moments, check_subject
 from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.forgetting import Leave, person_keys
 from contact_sanitizer.screening.history import Events, history_of
 from contact_sanitizer.screening.recording import (
+    Ahead,
     Candidates,
     Event,
     ImportMark,
@@ -59,6 +62,8 @@ if TYPE_CHECKING:
 
 #: How many calls read people at once; more would only wait for this process's own Python.
 _READERS: Final = 8
+#: From this size of a file on (some 20,000 rows) its list rests on a snapshot where one serves.
+LARGE_FILE: Final = 1 << 19
 
 
 class DynamoRegistry:
@@ -71,9 +76,13 @@ class DynamoRegistry:
     unknown. Does not promise many commits a second at once: they follow each other, some 30 to 50 a second.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str, tenant: str) -> None:
+    def __init__(
+        self, dynamodb: DynamoDBClient, table: str, tenant: str, snapshots: SnapshotPlace | None = None
+    ) -> None:
+        """`snapshots`: where the tenant's are kept; without it all lists are screened in the table."""
         self._table = RegistryTable(dynamodb, table, tenant)
         self._pool = ThreadPoolExecutor(_READERS, "registry")
+        self._shelf = snapshots.shelf(self._pool) if snapshots else None
 
     def create(self) -> None:
         """Makes an empty registry where there is none; an existing one stays as it is."""
@@ -93,20 +102,21 @@ class DynamoRegistry:
         """Lets go of the readers; what was opened before answers no more."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def screening(self, rule: Rule, now: int, change: int | None = None) -> DynamoScreening:
-        """A view for one job, pinned at a change number; see `ports.Registry.screening`."""
-        if not 0 <= now < FOREVER:
-            raise RegistryError("rule_refused", "A list is screened at a moment between 1970 and 2106.")
-        head = self._table.head()
-        rule.require_fresh(head.loaded_at, now)
-        standing = _standing(head)
-        if change is not None:
-            standing = replace(standing, change=min(change, standing.change))
-        return DynamoScreening(self._table, self._pool, rule, now, standing, _contracts(head))
+    def screening(
+        self, rule: Rule, now: int, change: int | None = None, snapshot: str = ""
+    ) -> DynamoScreening:
+        """A view for one job, pinned at a change number; see `ports.Registry.screening`.
+
+        Pinned, it reads the snapshot named, or none; else one that serves, once there are many people.
+        """
+        events = self._events(rule, now, change)
+        standing = replace(_standing(events.head), change=events.change, snapshot=snapshot or None)
+        return DynamoScreening(events, standing, _contracts(events.head), self._shelf, free=change is None)
 
     def ask(self, rule: Rule, now: int, candidates: Candidates) -> NDArray[np.uint8]:
         """What speaks against a few people right now; see `ports.AskedRegistry.ask`."""
-        return self.screening(rule, now).screen(candidates)
+        events = self._events(rule, now)
+        return candidates.verdicts(_contracts(events.head), events.verdicts)
 
     def record(self, events: Sequence[Event], mark: ImportMark | None = None) -> Recorded:
         """Records events and mark; see the class for what is all or nothing."""
@@ -135,9 +145,19 @@ class DynamoRegistry:
         """How many records of an import are dealt with; see `ports.Registry.imported_rows`."""
         return done_rows(self._table.item(mark_key(self._table.tenant, import_id)))
 
-    def standing(self) -> RegistryStanding:
-        """The present change number and when each register was loaded."""
-        return _standing(self._table.head())
+    def standing(self, ahead: Ahead | None = None) -> RegistryStanding:
+        """The present change number and when each register was loaded; see `ports.Registry.standing`."""
+        if ahead is None or self._shelf is None or ahead.size() < LARGE_FILE:
+            return _standing(self._table.head())
+        self._shelf.want(ahead.rule, ahead.now)
+        try:
+            header = self._shelf.newest(ahead.rule)
+        except RegistryError:
+            header = None
+        # The head is read later, so a snapshot is never ahead of it.
+        head = self._table.head()
+        events = TableEvents(self._table, self._pool, head, ahead.rule, ahead.now, head.change)
+        return replace(_standing(head), snapshot=offered(header, events, _codes(head)) or None)
 
     def changed(self, after: int, most: int) -> dict[int, NDArray[np.uint8]] | None:
         """Whose histories changed after a change number; see `delivery.notices.ChangeLog.changed`."""
@@ -154,11 +174,13 @@ class DynamoRegistry:
         return remembered(self._table, self._pool, self._keys(subject, block))
 
     def forget(self, subject: bytes, block: bytes, leave: Leave) -> None:
-        """Forgets one person but for bare refusals; see `ports.Forgetter.forget`.
+        """Forgets one person but for bare refusals; see `ports.Forgetter.forget`. Snapshots go too.
 
         The table's backups forget when their own term is over.
         """
         forget(self._table, self._pool, self._keys(subject, block), leave)
+        if self._shelf:
+            self._shelf.clear()
 
     def keep_reply(self, subject: bytes, sealed: bytes, recorded_at: int) -> int:
         """The number under which a reply not understood, sealed by the caller, waits for a person."""
@@ -204,6 +226,18 @@ class DynamoRegistry:
                 return False
         return True
 
+    def _events(self, rule: Rule, now: int, change: int | None = None) -> TableEvents:
+        """What a view reads that is pinned at a change number."""
+        if not 0 <= now < FOREVER:
+            raise RegistryError("rule_refused", "A list is screened at a moment between 1970 and 2106.")
+        head = self._table.head()
+        rule.require_fresh(head.loaded_at, now)
+        if rule.recipient and not head.may_refuse(rule.recipient):
+            # so that deliveries to anybody share the snapshot of the list's own rule
+            rule = replace(rule, recipient=None)
+        pinned = head.change if change is None else min(change, head.change)
+        return TableEvents(self._table, self._pool, head, rule, now, pinned)
+
     def _keys(self, subject: bytes, block: bytes) -> list[PersonKey]:
         check_subject(subject)
         return person_keys(_contracts(self._table.head()), subject, block)
@@ -235,6 +269,11 @@ def _commits(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 def _standing(head: Head) -> RegistryStanding:
     return RegistryStanding(head.change, None, head.loaded_at)
+
+
+def _codes(head: Head) -> list[int]:
+    """The contracts under which the registry holds subjects."""
+    return [0, *head.contracts]
 
 
 def _contracts(head: Head) -> list[HashContract]:

@@ -113,9 +113,16 @@ class Draft:
                 change=self.head.change + 1,
                 contracts=tuple(sorted({*self.head.contracts, *filter(None, [key[0]])})),
             )
+            if isinstance(event, SuppressionEvent):
+                self._note_sender(event.scope)
             log.append(Entry(self.head.change, identity_of(event, salt), event))
             self.changed.add(key)
         return outcome
+
+    def _note_sender(self, scope: str) -> None:
+        kind, _, name = scope.partition(":")
+        if kind == "sender" and not self.head.may_refuse(name):
+            self.head = replace(self.head, senders=tuple(sorted({*(self.head.senders or ()), name})))
 
     def items(self, tenant: str) -> list[dict[str, Any]]:
         """What is to be written: the changed histories, and that they changed."""

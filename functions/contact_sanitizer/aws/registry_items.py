@@ -53,6 +53,8 @@ class Head:
     contracts: tuple[int, ...] = ()
     forgotten: int = 0
     replies: int = 0
+    senders: tuple[str, ...] | None = ()
+    """To which senders anybody ever refused; None where that was not kept."""
 
     def item(self, tenant: str) -> dict[str, Any]:
         """The head as the next writing of its item."""
@@ -61,6 +63,7 @@ class Head:
             "contracts": list(self.contracts),
             "forgotten": self.forgotten,
             "replies": self.replies,
+            **({} if self.senders is None else {"senders": list(self.senders)}),
         }
         return {
             **head_key(tenant),
@@ -68,6 +71,10 @@ class Head:
             "change": {"N": str(self.change)},
             "facts": {"S": json.dumps(facts, sort_keys=True)},
         }
+
+    def may_refuse(self, sender: str) -> bool:
+        """Whether anybody may have refused to that sender alone."""
+        return self.senders is None or sender in self.senders
 
     def loaded(self, scopes: Iterable[str], at: int) -> Head:
         """The head after these registers were loaded at that moment."""
@@ -98,6 +105,7 @@ class RegistryTable:
                 tuple(int(code) for code in facts["contracts"]),
                 int(facts["forgotten"]),
                 int(facts["replies"]),
+                tuple(str(name) for name in facts["senders"]) if "senders" in facts else None,
             )
         except (KeyError, ValueError, TypeError, AttributeError):
             raise damaged() from None

@@ -1,55 +1,59 @@
-"""One job's view of the registry in DynamoDB: people are read by the hundred, and folded as everywhere."""
+"""One job's view of the registry in DynamoDB: a few people are read there, large lists through a snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contact_sanitizer.aws.histories import FoldRow, TermNumbers, fold_rows
-from contact_sanitizer.aws.registry_items import PersonKey, RegistryTable
+from contact_sanitizer.aws.registry_events import TableEvents, keys_of
+from contact_sanitizer.aws.snapshots import S3Snapshots
 from contact_sanitizer.errors import RegistryError
-from contact_sanitizer.screening.bulkfold import Resolutions, fold_columns
-from contact_sanitizer.screening.eventrows import BULK_ROW, columns_of
 from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.recording import Candidates, RegistryStanding
-from contact_sanitizer.screening.rule import Rule
-from contact_sanitizer.screening.subjectruns import Needles, halves, subject_bytes
+from contact_sanitizer.screening.snapshot import MOST_CHANGES, Completed, Header, load, name_of, serves
+from contact_sanitizer.screening.subjectruns import Needles
 
-_FIELDS = ("kind", "term", "effective_at", "expires_at", "recorded_at", "change")
+#: So many candidates of a view that is free to choose are read in the table.
+DIRECT_CANDIDATES: Final = 20_000
 
 
 class DynamoScreening:
     """Implements `ports.Screening`; see there for what it promises.
 
-    Reads each batch's people with consistent reads and takes of their histories what stood at the pinned
-    change number: about 40 µs of work a person, and memory for one batch.
+    What a snapshot cannot say, or what it may not be asked, is read in the table with consistent reads: about
+    40 µs of work a person, and memory for one batch. Both ways give one answer.
     """
 
     def __init__(
         self,
-        table: RegistryTable,
-        pool: Executor,
-        rule: Rule,
-        now: int,
+        events: TableEvents,
         standing: RegistryStanding,
         contracts: Sequence[HashContract],
+        shelf: S3Snapshots | None,
+        *,
+        free: bool,
     ) -> None:
-        self._table = table
-        self._pool = pool
-        self._rule = rule
-        self._now = now
+        """`free`: takes any snapshot once there are many candidates; else that of `standing`."""
+        self._events = events
         self._standing = standing
         self._contracts = contracts
-        self._numbers = TermNumbers()
+        self._shelf = shelf
+        self._free = free
+        self._looked_up = 0
+        self._snapshot: Completed | None = None
 
     @property
     def standing(self) -> RegistryStanding:
-        """What the answers rest on."""
+        """What the answers rest on.
+
+        A list that was begun with a snapshot states it, also where the snapshot has gone since: what
+        it said is what the table says, and every attempt writes the same bytes.
+        """
         return self._standing
 
     def __enter__(self) -> Self:
@@ -58,43 +62,51 @@ class DynamoScreening:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        self._snapshot = None
 
     def screen(self, candidates: Candidates) -> NDArray[np.uint8]:
         """The `Drop` bits of each candidate: uint8 (n,)."""
+        self._looked_up += len(candidates)
+        if self._shelf and self._wants_snapshot():
+            self._take_snapshot(self._shelf)
+            self._shelf = None
         return candidates.verdicts(self._contracts, self._look_up)
 
     def _look_up(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
-        folded = self._fold(distinct_keys(needles, contract))
-        return folded.bits(folded.subjects.find(needles.hi, needles.lo), self._now)
+        reader = self._snapshot or self._events
+        return reader.verdicts(needles, contract)
 
-    def _fold(self, keys: Sequence[PersonKey]) -> Resolutions:
-        histories = self._table.histories(keys, self._pool)
-        last = self._standing.change
-        rows = [
-            (subject, row)
-            for (_, subject), packed in histories.items()
-            for row in fold_rows(packed, last, self._numbers)
-        ]
+    def _wants_snapshot(self) -> bool:
+        return self._looked_up > DIRECT_CANDIDATES if self._free else bool(self._standing.snapshot)
+
+    def _take_snapshot(self, shelf: S3Snapshots) -> None:
+        """Completes the snapshot, if there is one that serves; whatever is wrong with it, the table stays."""
+        events, contracts = self._events, [0, *(contract.code for contract in self._contracts)]
         try:
-            return fold_columns(columns_of([_packed(rows)]), self._numbers.terms(), self._rule, self._now)
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError):
-            raise RegistryError("registry_damaged", "The registry holds what cannot be understood.") from None
+            name = self._name(shelf, contracts)
+            path = shelf.fetch(events.rule, name) if name else None
+            snapshot = load(path, events, contracts) if path else None
+            changed = events.changed_since(snapshot.change, MOST_CHANGES) if snapshot else None
+        except RegistryError:
+            return
+        if snapshot is None or changed is None:
+            return
+        later = {}
+        for contract, table in snapshot.tables.items():
+            moved = {key for key in changed if key[0] == contract}
+            later[contract] = events.of_people([*moved.union(keys_of(table.unsettled, contract))])
+        self._snapshot = Completed(snapshot, later, events.now)
+        self._standing = replace(self._standing, snapshot=snapshot.name)
+
+    def _name(self, shelf: S3Snapshots, contracts: Sequence[int]) -> str:
+        if not self._free:
+            return self._standing.snapshot or ""
+        shelf.want(self._events.rule, self._events.now)
+        header = shelf.newest(self._events.rule)
+        return offered(header, self._events, contracts)
 
 
-def distinct_keys(needles: Needles, contract: int) -> list[PersonKey]:
-    """The people that the needles name, each once."""
-    raw = subject_bytes(needles.hi, needles.lo).tobytes()
-    subjects: Iterable[bytes] = (raw[start : start + 16] for start in range(0, len(raw), 16))
-    return [(contract, subject) for subject in dict.fromkeys(subjects)]
-
-
-def _packed(rows: Sequence[tuple[bytes, FoldRow]]) -> NDArray[np.void]:
-    packed = np.empty(len(rows), BULK_ROW)
-    if not rows:
-        return packed
-    subjects = np.frombuffer(b"".join(subject for subject, _ in rows), np.uint8).reshape(-1, 16)
-    packed["hi"], packed["lo"] = halves(subjects)
-    for name, column in zip(_FIELDS, zip(*(row for _, row in rows), strict=True), strict=True):
-        packed[name] = column
-    return packed
+def offered(header: Header | None, events: TableEvents, contracts: Sequence[int]) -> str:
+    """The name of the snapshot with that header, where it serves these events; else nothing."""
+    usable = header is not None and serves(header, events, contracts)
+    return name_of(events.rule, int(header["change"])) if header and usable else ""

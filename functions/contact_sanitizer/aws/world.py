@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contact_sanitizer.aws.keystore import KmsKeyStore
     from contact_sanitizer.aws.listshelf import S3ListShelf
     from contact_sanitizer.aws.registry import DynamoRegistry
+    from contact_sanitizer.aws.snapshots import SnapshotPlace
     from contact_sanitizer.ports import DeliveryShelf
     from contact_sanitizer.protection.keyring import Keyring
     from contact_sanitizer.reconciling.trail import OpenFile
@@ -79,7 +80,15 @@ class StackWorld:
         """The tenant's consents and suppressions."""
         from contact_sanitizer.aws.registry import DynamoRegistry  # noqa: PLC0415 - needs the engine
 
-        return DynamoRegistry(self.clients.dynamodb, self.settings.registry, self.tenant)
+        return DynamoRegistry(self.clients.dynamodb, self.settings.registry, self.tenant, self.snapshots)
+
+    @property
+    def snapshots(self) -> SnapshotPlace:
+        """Where the tenant's snapshots of the registry are kept."""
+        from contact_sanitizer.aws.snapshots import SnapshotPlace  # noqa: PLC0415 - needs the engine
+
+        place = f"snapshots/{self.tenant}/"
+        return SnapshotPlace(self.clients.s3, self.settings.clean, place, self.settings.data_key)
 
     def shelf(self, place: str | None) -> S3ListShelf:
         """The tenant's lists; a stack has one place for them."""

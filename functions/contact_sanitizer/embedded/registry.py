@@ -35,6 +35,7 @@ from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.forgetting import Leave, person_keys
 from contact_sanitizer.screening.history import history_of
 from contact_sanitizer.screening.recording import (
+    Ahead,
     Candidates,
     Event,
     ImportMark,
@@ -94,7 +95,13 @@ class SqliteRegistry:
         self._answers.clear()
         self._db.close()
 
-    def screening(self, rule: Rule, now: int, change: int | None = None) -> SqliteScreening:
+    def screening(
+        self,
+        rule: Rule,
+        now: int,
+        change: int | None = None,
+        snapshot: str = "",  # noqa: ARG002 - a home's view makes the one that it needs
+    ) -> SqliteScreening:
         """A view for one job, pinned at a change number; see `ports.Registry.screening`."""
         with schema.faults():
             source, standing = self._source(rule, now, change)
@@ -134,7 +141,7 @@ class SqliteRegistry:
             row = self._db.execute("SELECT done_rows FROM import WHERE id = ?", (import_id,)).fetchone()
         return int(row[0]) if row else 0
 
-    def standing(self) -> RegistryStanding:
+    def standing(self, ahead: Ahead | None = None) -> RegistryStanding:  # noqa: ARG002 - as above
         """The present change number and when each register was loaded."""
         with schema.faults():
             return self._standing()

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from contact_sanitizer.embedded import registry_schema as schema
 from contact_sanitizer.embedded.eventsource import EventSource
 from contact_sanitizer.embedded.registry_rows import read_contracts
-from contact_sanitizer.embedded.snapshots import Snapshot, SnapshotShelf
-from contact_sanitizer.screening.bulkfold import Resolutions
+from contact_sanitizer.embedded.snapshots import SnapshotShelf
 from contact_sanitizer.screening.recording import Candidates, RegistryStanding
+from contact_sanitizer.screening.snapshot import Completed
 from contact_sanitizer.screening.subjectruns import Needles
 
 #: So many candidates a job are looked up in SQLite; from then on a snapshot pays.
@@ -31,8 +31,7 @@ class SqliteScreening:
         self._standing = standing
         self._contracts = read_contracts(source.db)
         self._looked_up = 0
-        self._snapshot: Snapshot | None = None
-        self._changed: dict[int, Resolutions] = {}
+        self._snapshot: Completed | None = None
 
     @property
     def standing(self) -> RegistryStanding:
@@ -46,7 +45,6 @@ class SqliteScreening:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._snapshot = None
-        self._changed = {}
 
     def screen(self, candidates: Candidates) -> NDArray[np.uint8]:
         """The `Drop` bits of each candidate: uint8 (n,)."""
@@ -59,25 +57,18 @@ class SqliteScreening:
     def _use_snapshot(self) -> None:
         schema.expect_many(self._source.db)
         contracts = [0, *(contract.code for contract in self._contracts)]
-        self._snapshot = self._shelf.snapshot(self._source, contracts)
-        self._standing = replace(self._standing, snapshot=self._snapshot.name)
+        snapshot = self._shelf.snapshot(self._source, contracts)
+        self._standing = replace(self._standing, snapshot=snapshot.name)
+        later = {}
         for contract in contracts:
-            moved = self._source.changed_since(self._snapshot.change, contract)
-            rows = [*moved, *self._source.events_of(self._snapshot.tables[contract].unsettled, contract)]
-            self._changed[contract] = self._source.fold(_distinct(rows))
+            moved = self._source.changed_since(snapshot.change, contract)
+            rows = [*moved, *self._source.events_of(snapshot.tables[contract].unsettled, contract)]
+            later[contract] = self._source.fold(_distinct(rows))
+        self._snapshot = Completed(snapshot, later, self._source.now)
 
     def _look_up(self, needles: Needles, contract: int) -> NDArray[np.uint8]:
-        if self._snapshot is None:
-            return self._source.verdicts(needles, contract)
-        found = self._snapshot.tables[contract].verdicts(needles)
-        self._overrule(found, needles, self._changed[contract])
-        return found
-
-    def _overrule(self, found: NDArray[np.uint8], needles: Needles, changed: Resolutions) -> None:
-        if len(changed):
-            rows = changed.subjects.find(needles.hi, needles.lo)
-            hits = np.flatnonzero(rows >= 0)
-            found[hits] = changed.bits(rows[hits], self._source.now)
+        reader = self._snapshot or self._source
+        return reader.verdicts(needles, contract)
 
 
 def _distinct(rows: list[NDArray[np.void]]) -> list[NDArray[np.void]]:

@@ -53,6 +53,7 @@ class Said(StrEnum):
     POSTPONED = "postponed"
     PAUSED = "paused"
     UNNOTICED = "unnoticed"
+    UNMADE = "unmade"
     UNEXPECTED = "unexpected"
 
 
@@ -75,6 +76,7 @@ class Counted(StrEnum):
     CALLS_REFUSED = "CallsRefused"
     MESSAGES_POSTPONED = "MessagesPostponed"
     SEALS = "Seals"
+    SNAPSHOTS_MADE = "SnapshotsMade"
     NOTICES_TOLD = "NoticesTold"
     NOTICES_FAILED = "NoticesFailed"
     NOTICES_LEFT = "NoticesLeft"
@@ -121,7 +123,7 @@ metrics: Final = Metrics(namespace=NAMESPACE, service=os.environ.get("CS_STACK")
 
 def say(said: Said, **fields: Any) -> None:
     """One line of the log."""
-    if said in {Said.POSTPONED, Said.UNNOTICED, Said.UNEXPECTED}:
+    if said in {Said.POSTPONED, Said.UNNOTICED, Said.UNMADE, Said.UNEXPECTED}:
         logger.warning(said, extra=fields)
     else:
         logger.info(said, extra=fields)

@@ -30,6 +30,7 @@ class Span(StrEnum):
     REDEEM = "redeem"
     TRACE = "trace"
     NOTICES = "give notice"
+    SNAPSHOTS = "make snapshots"
 
 
 # Powertools' own type of it does not know the flag of a fault.

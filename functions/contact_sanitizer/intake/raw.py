@@ -66,6 +66,12 @@ def source_of(source: ListSource) -> Source:
     return LocalFile(source) if isinstance(source, Path) else source
 
 
+def size_of(source: ListSource) -> int:
+    """How many bytes there are, compressed or not; raises `IntakeError` as opening does."""
+    with source_of(source).open() as file:
+        return file.seek(0, os.SEEK_END)
+
+
 class RawFile:
     """One source of bytes, opened for reading; `size` is its length when it was opened.
 

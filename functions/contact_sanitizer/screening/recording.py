@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.consent import ConsentEvent
 from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.screening.rule import Rule
 from contact_sanitizer.screening.subjectruns import Needles
 from contact_sanitizer.screening.suppression import SuppressionEntry, SuppressionEvent
 from contact_sanitizer.screening.verdict import Drop
@@ -114,6 +115,15 @@ class RegistryStanding:
     change: int
     snapshot: str | None
     loaded_at: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A list that is about to be screened: its rule, the moment (Unix seconds), its file's size in bytes."""
+
+    rule: Rule
+    now: int
+    size: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

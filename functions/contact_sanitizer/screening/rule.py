@@ -6,8 +6,8 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self
 
 from contact_sanitizer.errors import RegistryError
 
@@ -57,6 +57,15 @@ class Rule:
         parts = [self.purpose, self.channel, self.sender, self.max_age_days, sorted(self.scopes)]
         parts += [self.recipient] if self.recipient else []
         return hashlib.sha256(json.dumps(parts).encode()).digest()
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object that `of` reads."""
+        return {**asdict(self), "scopes": sorted(self.scopes)}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The rule that a document states; fails in various ways where it states none."""
+        return cls(**{**document, "scopes": frozenset(document["scopes"])})
 
     @property
     def max_age(self) -> int | None:

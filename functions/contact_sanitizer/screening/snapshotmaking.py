@@ -1,4 +1,4 @@
-"""How a snapshot is written: a shard of the registry at a time, under a name that it gets when it is whole.
+"""How a snapshot is written: under a name that it gets when it is whole.
 
 The format is in `infra/formats/snapshot.md`.
 """
@@ -9,17 +9,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contact_sanitizer.embedded.eventsource import EventSource
 from contact_sanitizer.screening.bulkfold import Resolutions
-from contact_sanitizer.screening.eventrows import BULK_ROW
 from contact_sanitizer.screening.places import Places
+from contact_sanitizer.screening.rule import Rule
 
 FORMAT: Final = "contact-sanitizer/snapshot/v2"
 HEADER: Final = "header.json"
@@ -33,8 +33,21 @@ COLUMNS: Final = {
 PLACES: Final = "places"
 FACTS: Final = ("valid_until", "otherwise", "blocked_until")
 UNSETTLED: Final = {"unsettled_hi": "<u8", "unsettled_lo": "<u8"}
-_EVENTS_A_SHARD: Final = 500_000
-_MOST_SHARDS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a snapshot says: a registry up to `change`, known again by `anchor`, folded at `built_at`.
+
+    `tables`: by contract what gives the resolutions of all subjects, ascending, from a scratch folder for
+    files on the way.
+    """
+
+    rule: Rule
+    change: int
+    anchor: str
+    built_at: int
+    tables: Mapping[int, Callable[[Path], Iterable[Resolutions]]]
 
 
 def column(file: Path, dtype: str) -> NDArray[Any]:
@@ -47,18 +60,18 @@ def digest_of(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def build_snapshot(folder: Path, prefix: str, source: EventSource, contracts: Sequence[int]) -> Path:
+def write_snapshot(folder: Path, name: str, contents: Contents) -> Path:
     """Writes a snapshot beside the others and gives it its name last, so that what has a name is whole."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    final = folder / f"{prefix}-{source.change:020d}"
-    draft = folder / f".draft-{final.name}-{os.getpid()}"
+    final = folder / name
+    draft = folder / f".draft-{name}-{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     try:
         columns: dict[str, Any] = {}
-        for contract in contracts:
-            columns |= _write_table(draft, contract, source)
-        _write_header(draft, columns, source, contracts)
+        for contract, table in contents.tables.items():
+            columns |= _write_table(draft, contract, table(draft))
+        _write_header(draft, columns, contents)
         shutil.rmtree(final, ignore_errors=True)
         draft.rename(final)
     finally:
@@ -66,30 +79,28 @@ def build_snapshot(folder: Path, prefix: str, source: EventSource, contracts: Se
     return final
 
 
-def _write_header(
-    draft: Path, columns: dict[str, Any], source: EventSource, contracts: Sequence[int]
-) -> None:
+def _write_header(draft: Path, columns: dict[str, Any], contents: Contents) -> None:
     body = {
         "format": FORMAT,
-        "rule": source.rule.digest.hex(),
-        "change": source.change,
-        "anchor": source.anchor(source.change),
-        "built_at": source.now,
-        "contracts": list(contracts),
+        "rule": contents.rule.digest.hex(),
+        "change": contents.change,
+        "anchor": contents.anchor,
+        "built_at": contents.built_at,
+        "contracts": list(contents.tables),
         "columns": columns,
     }
     text = json.dumps(body | {"sha256": digest_of(body)}, sort_keys=True, indent=1)
     (draft / HEADER).write_text(text, encoding="ascii")
 
 
-def _write_table(draft: Path, contract: int, source: EventSource) -> dict[str, Any]:
+def _write_table(draft: Path, contract: int, table: Iterable[Resolutions]) -> dict[str, Any]:
     writers = {
         name: _ColumnWriter(draft / f"{contract}-{name}", dtype)
         for name, dtype in (COLUMNS | UNSETTLED).items()
     }
     try:
-        for rows in _shards(draft, source, contract):
-            _write_shard(writers, source.fold([rows]))
+        for folded in table:
+            _write_shard(writers, folded)
     finally:
         described = {f"{contract}-{name}": writer.close() for name, writer in writers.items()}
     return described | {f"{contract}-{PLACES}": _write_places(draft, contract)}
@@ -113,38 +124,6 @@ def _write_shard(writers: Mapping[str, _ColumnWriter], folded: Resolutions) -> N
     writers["lo"].write(settled.subjects.lo)
     for name in FACTS:
         writers[name].write(getattr(settled, name))
-
-
-def _shards(draft: Path, source: EventSource, contract: int) -> Iterator[NDArray[np.void]]:
-    """All events, a range of leading bits at a time, ascending: memory is bounded by the shard."""
-    bits = _shard_bits(source)
-    paths = [draft / f"shard-{number}" for number in range(1 << bits)]
-    files = [path.open("wb") for path in paths]
-    try:
-        for rows in source.all_events(contract):
-            _distribute(rows, files, bits)
-    finally:
-        for file in files:
-            file.close()
-    for path in paths:
-        yield np.fromfile(path, BULK_ROW)
-        path.unlink()
-
-
-def _shard_bits(source: EventSource) -> int:
-    count = source.db.execute("SELECT count(*) FROM event").fetchone()[0]
-    return min(int(count) // _EVENTS_A_SHARD, _MOST_SHARDS - 1).bit_length()
-
-
-def _distribute(rows: NDArray[np.void], files: Sequence[IO[bytes]], bits: int) -> None:
-    if not bits:
-        rows.tofile(files[0])
-        return
-    shard = (rows["hi"] >> np.uint64(64 - bits)).astype(np.uint16)
-    order = np.argsort(shard, kind="stable")
-    ends = np.cumsum(np.bincount(shard, minlength=len(files)))
-    for file, part in zip(files, np.split(rows[order], ends[:-1]), strict=True):
-        file.write(part.tobytes())
 
 
 class _ColumnWriter:
