@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from cloudworld import REGISTRY
+from contact_sanitizer.aws import snapshots
 from contact_sanitizer.aws.histories import unpack
+from contact_sanitizer.aws.snapshotmaking import Maker
 from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.import_registry import handler as import_registry
 from contact_sanitizer.handlers.queue import function_of
 from contact_sanitizer.handlers.sanitize import DOOR
 from contact_sanitizer.intake import formats
+from contact_sanitizer.screening.suppression import SuppressionReason
 from contact_sanitizer.uploading import UploadState
 from faultdesk import KEY, REDELIVERIES, ROWS, FaultDesk, arrival_of
 from functiondesk import FunctionDesk
@@ -76,6 +79,26 @@ def test_struck_at_any_call_a_list_is_made_once_whole_and_with_the_same_bytes(
         except AssertionError as error:
             failed.append((strike, sent[strike.at], str(error)[:200]))
     assert failed == []
+
+
+def test_struck_at_any_call_a_list_that_rests_on_a_snapshot_is_made_with_the_bytes_of_one_without(
+    quick: FaultDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contact_sanitizer.aws.registry.LARGE_FILE", 0)
+    reference = converge(quick, quick.desk.put(KEY, ROWS), None)
+    assert Maker(quick.desk.world).refresh(stage.CIRCUMSTANCES.clock() // 1000, lambda: 900_000).built == 1
+    people = quick.desk.workspace.desk("CN")
+    people.block(people.person("13712345678"), "tenant", SuppressionReason.OPTED_OUT)
+    message = quick.desk.put(KEY, ROWS)
+    sent = quick.trace(message)
+    entry = quick.entry(arrival_of(message).list_id)
+    assert entry is not None
+    assert entry.snapshot
+    todo = strikes(len(sent))
+    for strike in todo if FULL else random.Random(13).sample(todo, 40):  # noqa: S311 - a sample
+        snapshots._here.cache_clear()  # a fresh process has no copy of it
+        quick.forget_audit()
+        assert converge(quick, quick.desk.put(KEY, ROWS), strike) == reference, (strike, sent[strike.at])
 
 
 def test_a_worker_that_another_overtakes_at_any_call_ends_as_well_and_tells_of_no_fault(
