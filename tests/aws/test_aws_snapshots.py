@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -23,6 +24,7 @@ from contact_sanitizer.screening.forgetting import Leave
 from contact_sanitizer.screening.recording import Ahead, Candidates, Event
 from contact_sanitizer.screening.rule import DAY, Rule
 from contact_sanitizer.screening.snapshot import prefix_of
+from contact_sanitizer.screening.snapshotmaking import FORMAT, digest_of
 from contact_sanitizer.screening.suppression import SuppressionAct, SuppressionEvent, SuppressionReason
 from contact_sanitizer.screening.verdict import Drop
 from contact_sanitizer.workspace import Workspace
@@ -282,6 +284,18 @@ def test_a_snapshot_that_is_not_what_was_made_is_passed_over(
 
         account.gate = fail
     assert screened(registry) == (in_table(registry), None)
+
+
+def test_a_header_that_says_what_no_header_says_is_passed_over(
+    registry: DynamoRegistry, stack: StackWorld, account: MemoryCloud
+) -> None:
+    make(stack)
+    body = {"format": FORMAT, "rule": RULE.digest.hex(), "change": "many"}
+    forged = json.dumps({**body, "sha256": digest_of(body)}).encode()
+    account.clients.s3.put_object(Bucket=CLEAN, Key=f"{WITHIN}{prefix_of(RULE)}/newest.json", Body=forged)
+    assert screened(registry) == (in_table(registry), None)
+    assert settled(registry)["snapshot"] == ""
+    assert make(stack) == Refreshed(built=1)
 
 
 def test_a_table_that_was_restored_is_another_history(

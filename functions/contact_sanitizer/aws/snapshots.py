@@ -99,10 +99,7 @@ class S3Snapshots:
     def newest(self, rule: Rule) -> Header | None:
         """The header of the rule's snapshot; None where there is none, or what is there is not ours."""
         data = self._objects.get(f"{prefix_of(rule)}/{_NEWEST}")
-        try:
-            return read_header(data) if data else None
-        except (ValueError, KeyError, TypeError):
-            return None
+        return read_header(data) if data else None
 
     def fetch(self, rule: Rule, name: str) -> Path | None:
         """The rule's snapshot of that name in a private folder of this machine; None where it has gone.

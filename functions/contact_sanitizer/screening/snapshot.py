@@ -145,12 +145,22 @@ def fitting_header(path: Path, source: SnapshotSource, contracts: Sequence[int])
 
 def read_header(data: bytes) -> Header | None:
     """A header from its file's bytes; None where it is another format's or not what was written."""
-    header = json.loads(data)
-    if not isinstance(header, dict):
+    try:
+        header = json.loads(data)
+        body = {name: value for name, value in header.items() if name != "sha256"}
+        sound = header["sha256"] == digest_of(body) and header["format"] == FORMAT
+        return header if sound and _is_told(header) else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    body = {name: value for name, value in header.items() if name != "sha256"}
-    sound = header["sha256"] == digest_of(body) and header["format"] == FORMAT
-    return header if sound else None
+
+
+def _is_told(header: Header) -> bool:
+    """Whether each field is what it should be."""
+    numbers = [header["change"], header["built_at"], *header["contracts"]]
+    files = header["columns"].values()
+    return all(type(number) is int for number in numbers) and all(
+        type(file["sha256"]) is str for file in files
+    )
 
 
 def serves(header: Header, source: SnapshotSource, contracts: Sequence[int]) -> bool:
