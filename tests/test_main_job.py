@@ -148,13 +148,12 @@ def test_imported_refusals_reach_everybody_whom_a_cell_names(tmp_path: Path) -> 
         [f"{CLEO}(已退订)", "a", "b", "granted", ""],
     ]
     results: list[tuple[int, str]] = []
-    place.import_consents(
-        write_csv(tmp_path / "c.csv", consents), ConsentDefaults(), "CN", lambda *row: results.append(row)
-    )
+    imports = place.imports("CN", lambda *row: results.append(row))
+    imports.consents(write_csv(tmp_path / "c.csv", consents), ConsentDefaults())
     assert results == [(2, "recorded"), (3, "recorded")]
     assert run(place, listed).reasons == ["consent_withdrawn"] * 3
     blocks = write_csv(tmp_path / "b.csv", [["phone", "x"], [f"{ANA}、{BEN}", ""]])
-    place.import_blocks(blocks, BlockDefaults(), "CN", lambda _row, _outcome: None)
+    place.imports("CN", lambda _row, _outcome: None).blocks(blocks, BlockDefaults())
     assert run(place, listed).reasons == ["suppressed", "suppressed", "consent_withdrawn"]
 
 
@@ -326,6 +325,6 @@ def test_consents_of_people_whom_the_file_marks_as_gone_are_withdrawals(tmp_path
     head = ["手机号", "purpose", "channel", "退订"]
     rows = [[ANA, "marketing", "sms", "是"], [BEN, "marketing", "sms", "否"]]
     source = write_csv(tmp_path / "c.csv", [head, *rows])
-    place.import_consents(source, ConsentDefaults(), "CN", lambda *_row: None)
+    place.imports("CN", lambda *_row: None).consents(source, ConsentDefaults())
     listed = write_csv(tmp_path / "l.csv", [["手机号"], [ANA], [BEN]])
     assert run(place, listed).reasons == ["consent_withdrawn", None]

@@ -19,16 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from contact_sanitizer.audit.events import Action, Event, Outcome, plain_word
+from contact_sanitizer.audit.events import Action, Event, Outcome
 from contact_sanitizer.catalogue import Catalogue, ListEntry
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.senders import SenderDesk
 from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.erasing.desk import EraseDesk
-from contact_sanitizer.errors import AuditError, ContactSanitizerError, HomeError, IntakeError, RequestError
-from contact_sanitizer.intake.limits import Limits
-from contact_sanitizer.intake.raw import ListSource, RawFile
+from contact_sanitizer.errors import AuditError, HomeError, RequestError
+from contact_sanitizer.intake.raw import ListSource
 from contact_sanitizer.job import Job, Manner, Meter, Tools, no_meter
 from contact_sanitizer.listid import ListId, sortable_id
 from contact_sanitizer.making import ListOffice, conclude_list, make_list
@@ -37,16 +36,10 @@ from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
 from contact_sanitizer.ports import Objects, RevisableShelf, TenantRegistry, World
-from contact_sanitizer.protection.digests import UploadDigest
 from contact_sanitizer.protection.keyring import Keyring
-from contact_sanitizer.protection.sealing import seal_numbers
-from contact_sanitizer.protection.subjects import subjects
-from contact_sanitizer.registering.blocklists import BlockDefaults, import_blocklist
-from contact_sanitizer.registering.consentlists import ConsentDefaults, import_consents
-from contact_sanitizer.registering.desk import Desk, any_number
-from contact_sanitizer.registering.hashlists import import_hashlist
-from contact_sanitizer.registering.imports import ImportReport, ImportTools, Occasion
-from contact_sanitizer.screening.foreign import HashContract
+from contact_sanitizer.registering.desk import Desk
+from contact_sanitizer.registering.fileimports import FileImports, OnRow
+from contact_sanitizer.registering.imports import Occasion
 
 if TYPE_CHECKING:
     from contact_sanitizer.aws.world import StackWorld
@@ -75,17 +68,6 @@ def login_name() -> str:
 def objects_in(folder: Path) -> Objects:
     """The objects that lie in a folder, such as a copy of an audit log; no home is needed."""
     return ObjectFolder(folder)
-
-
-OnRow = Callable[[int, str], None]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class HashedList:
-    """That a blocklist holds hashes: under a stated contract, or one that a number on the list proves."""
-
-    contract: str = ""
-    known_phone: str = ""
 
 
 @dataclass
@@ -224,89 +206,9 @@ class Workspace:
         own = (self.tenant, self.delivery_desk(), self.registry, self.shelf_of, self.randomness)
         return EraseDesk(*own, people_kept_since=kept_since)
 
-    def import_consents(
-        self,
-        source: ListSource,
-        defaults: ConsentDefaults,
-        region: str,
-        on_row: OnRow,
-        actor: str | None = None,
-    ) -> ImportReport:
-        """Record the consents and withdrawals of a file; announced before the first row, summed up after."""
-        tools = self._import_tools(source, region, on_row, actor)
-        self._tell_once(Action.CONSENT_IMPORTED, digests={"file": tools.file_digest})
-        return self._imported(tools, lambda: import_consents(source, tools, defaults))
-
-    def import_blocks(
-        self,
-        source: ListSource,
-        defaults: BlockDefaults,
-        region: str,
-        on_row: OnRow,
-        *,
-        actor: str | None = None,
-        hashed: HashedList | None = None,
-    ) -> ImportReport:
-        """Record the entries of a blocklist, of phones or of somebody else's hashes; announced before."""
-        tools = self._import_tools(source, region, on_row, actor)
-        digests, scope = {"file": tools.file_digest}, plain_word(defaults.scope)
-        self._tell_once(Action.BLOCK_IMPORTED, digests=digests, scope=scope)
-        return self._imported(tools, lambda: self._import_blocks(source, tools, defaults, actor, hashed))
-
-    def _import_blocks(
-        self,
-        source: ListSource,
-        tools: ImportTools,
-        defaults: BlockDefaults,
-        actor: str | None,
-        hashed: HashedList | None,
-    ) -> ImportReport:
-        if hashed is None:
-            with _hint_at_hashes():
-                return import_blocklist(source, tools, defaults)
-        known = ""
-        if hashed.known_phone:
-            block = self.desk(tools.settings, actor).person(hashed.known_phone).block
-            known = block.rstrip(b"\0").decode("ascii")
-        contract = HashContract.named(hashed.contract) if hashed.contract else None
-        return import_hashlist(source, tools, defaults, contract=contract, known_digits=known)
-
-    def _imported(self, tools: ImportTools, work: Callable[[], ImportReport]) -> ImportReport:
-        """Do it, and say what it came to: a repeated import what was new, one that failed why."""
-        digests = {"file": tools.file_digest}
-        try:
-            report = work()
-        except BaseException as error:
-            code = error.code if isinstance(error, ContactSanitizerError) else "interrupted"
-            about: dict[str, Any] = self.occasion.about if self.occasion else {}
-            failed = Outcome.FAILURE
-            self.record(Action.REGISTRY_IMPORTED, outcome=failed, code=code, digests=digests, **about)
-            raise
-        counts = {"rows": report.rows, "refused": report.refused, **report.recorded}
-        self._tell_once(Action.REGISTRY_IMPORTED, outcome=Outcome.SUCCESS, counts=counts, digests=digests)
-        return report
-
-    def _tell_once(self, action: Action, **particulars: Any) -> None:
-        """Write one event of an import; where its occasion is told again it is the same, as it was first."""
-        if self.occasion:
-            particulars |= {"uid": self.occasion.event_id(action), **self.occasion.about}
-        self.record(action, **particulars)
-
-    def _import_tools(self, source: ListSource, region: str, on_row: OnRow, actor: str | None) -> ImportTools:
-        digest = UploadDigest(self.keyring)
-        with RawFile(source, Limits()) as raw:
-            while content := raw.read(1 << 20):
-                digest.update(content)
-        return ImportTools(
-            self.registry,
-            Normalizer(any_number(region)),
-            lambda blocks: (subjects(blocks, self.keyring), seal_numbers(blocks, self.keyring)),
-            self.clock() // 1000,
-            actor or self.principal,
-            digest.hexdigest(),
-            region,
-            on_row=on_row,
-        )
+    def imports(self, region: str, on_row: OnRow, actor: str | None = None) -> FileImports:
+        """Imports of consents and blocklists, in the name of `actor` or of whoever is logged in."""
+        return FileImports(self.desk(region, actor), on_row, self.occasion)
 
     def close(self) -> None:
         """Seal the audit log, let go of what the world has opened; `AuditError` where it stays unsealed."""
@@ -383,18 +285,6 @@ class Workspace:
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock() // 1000, UTC)
-
-
-@contextmanager
-def _hint_at_hashes() -> Iterator[None]:
-    """A blocklist without phones may be one of hashes, which has to be said."""
-    try:
-        yield
-    except IntakeError as error:
-        if error.code != "phone_column_missing":
-            raise
-        message = "no column of phones was found; for a list of hashes say --contract or --known"
-        raise IntakeError(error.code, message) from None
 
 
 def uploads_of(name: str, api_url: str = "") -> UploadService:

@@ -370,12 +370,12 @@ def test_a_report_on_real_work_tells_what_its_use_cases_returned(office: Office,
         tmp_path / "c.csv", [["phone", "status"], *[[p, "granted"] for p in PHONES[:3]], ["12", ""]]
     )
     said = ConsentDefaults(purpose="surveys", channel="sms")
-    office.place.import_consents(consents, said, "CN", lambda _row, _outcome: None)
+    office.place.imports("CN", lambda _row, _outcome: None).consents(consents, said)
     blocks = write_csv(
         tmp_path / "b.csv", [["phone", "reason"], [PHONES[6], "complaint"], [PHONES[7], "regulator"]]
     )
     for _ in range(2):
-        office.place.import_blocks(blocks, BlockDefaults(), "CN", lambda _row, _outcome: None)
+        office.place.imports("CN", lambda _row, _outcome: None).blocks(blocks, BlockDefaults())
     log = office.place.world.audit
     log.conclude(office.now[0])
     told = make_report(log.objects, parse_verifiers(log.public_keys()), Scope()).figures()

@@ -129,8 +129,8 @@ def at_home(twins: Twins, published: Manifest) -> dict[str, bytes]:
     """The files of the list that the laptop makes under the stack's id, with its keys, at its moments."""
     _give_keys(twins.home, dump_keyring(twins.there.keyring))
     here = twins.here(Clock(published.registry_as_of["registers"]["tenant"] * 1000))
-    here.import_consents(EXAMPLES / "consents.csv", ConsentDefaults(), "CN", _pass_over)
-    here.import_blocks(EXAMPLES / "blocklist.csv", BlockDefaults(), "CN", _pass_over)
+    here.imports("CN", _pass_over).consents(EXAMPLES / "consents.csv", ConsentDefaults())
+    here.imports("CN", _pass_over).blocks(EXAMPLES / "blocklist.csv", BlockDefaults())
     register(lambda *words: command(*words, "--tenant", TENANT, home=twins.home))
     here.clock = Clock(published.started_at, published.finished_at)
     _, place = here.sanitize(EXAMPLES / "contacts.csv", parse_policy(POLICY), list_id=twins.list_id)

@@ -25,7 +25,7 @@ from contact_sanitizer.handlers.sanitize import handler as sanitize
 from contact_sanitizer.intake.raw import LocalFile
 from contact_sanitizer.registering.blocklists import BlockDefaults
 from contact_sanitizer.registering.desk import ConsentTerms
-from contact_sanitizer.workspace import HashedList
+from contact_sanitizer.registering.fileimports import HashedList
 from functiondesk import Context, FunctionDesk
 
 ROLE = "arn:aws:iam::123456789012:role/marketing-upload"
@@ -148,9 +148,8 @@ def test_a_refusal_on_a_list_of_foreign_hashes_is_told(
     blocked = tmp_path / "hashes.csv"
     blocked.write_text("hash\n" + hashlib.sha256(f"+86{PHONES[2]}".encode()).hexdigest() + "\n")
     hashed = HashedList("sha256:+E164")
-    report = desk.workspace.import_blocks(
-        LocalFile(blocked), BlockDefaults(), "CN", lambda _row, _outcome: None, hashed=hashed
-    )
+    imports = desk.workspace.imports("CN", lambda _row, _outcome: None)
+    report = imports.blocks(LocalFile(blocked), BlockDefaults(), hashed)
     assert dict(report.by_outcome) == {"recorded": 1}
     assert [each["delivery"] for each in day.look()] == [delivery]
 

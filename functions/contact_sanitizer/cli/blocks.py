@@ -20,10 +20,10 @@ from contact_sanitizer.cli.people import (
 )
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.registering.blocklists import BlockDefaults
+from contact_sanitizer.registering.fileimports import HashedList
 from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.rule import FOREVER
 from contact_sanitizer.screening.suppression import SuppressionEntry, SuppressionReason
-from contact_sanitizer.workspace import HashedList
 
 REASON = click.Choice([reason.value for reason in SuppressionReason])
 
@@ -77,7 +77,7 @@ def import_(
     hashed = HashedList(contract, phone_of(known) if known else "") if contract or known else None
     defaults = BlockDefaults(scope, reason, source)
     with open_workspace(context) as workspace, row_results(file, results) as rows:
-        report = workspace.import_blocks(file, defaults, region, rows, actor=by, hashed=hashed)
+        report = workspace.imports(region, rows, by).blocks(file, defaults, hashed)
     emit_report(context, report, rows)
 
 

@@ -61,7 +61,7 @@ def import_(
     where it stopped.
     """
     with open_workspace(context) as workspace, row_results(file, results) as rows:
-        report = workspace.import_consents(file, ConsentDefaults(**defaults), region, rows, by)
+        report = workspace.imports(region, rows, by).consents(file, ConsentDefaults(**defaults))
     emit_report(context, report, rows)
 
 

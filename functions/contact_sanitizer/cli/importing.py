@@ -13,8 +13,8 @@ import click
 from contact_sanitizer.cli.frame import emit
 from contact_sanitizer.errors import OutputError
 from contact_sanitizer.outputs.digesting import writing_errors
+from contact_sanitizer.registering.fileimports import OnRow
 from contact_sanitizer.registering.imports import ImportReport
-from contact_sanitizer.workspace import OnRow
 
 SHOWN_REFUSALS = 20
 

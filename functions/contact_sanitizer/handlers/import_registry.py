@@ -29,9 +29,9 @@ def _receive(arrival: Arrival, call: Call, reception: Reception, _left: Left) ->
 def _take(workspace: Workspace, region: str, source: Source, folder: str) -> Mapping[str, int]:
     with span(Span.IMPORT):
         if folder == "consents":
-            report = workspace.import_consents(source, ConsentDefaults(), region, _pass_over)
+            report = workspace.imports(region, _pass_over).consents(source, ConsentDefaults())
         else:
-            report = workspace.import_blocks(source, BlockDefaults(), region, _pass_over)
+            report = workspace.imports(region, _pass_over).blocks(source, BlockDefaults())
     count(Counted.REGISTER_ROWS, report.rows)
     return _counts(report)
 
