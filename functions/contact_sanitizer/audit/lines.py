@@ -25,15 +25,17 @@ _ID_LETTERS: Final = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TIME_LENGTH: Final = 13
 """Digits of a time in milliseconds, from 2001 to 2286."""
 _MOST_SHAPES: Final = 4096
+_EARLIEST: Final = 10 ** (_TIME_LENGTH - 1)
+_N: Final = r"(?:0|[1-9]\d*)"
 # A line as this package writes it, from `{` to `}`.
 _PARTS: Final = (
-    rf'{{"activity_id":\d+,"actor":{{"user":{{"uid":"({WORD})"}}}},"api":{{"operation":"({WORD})"}},',
-    r'"category_uid":\d+,"class_uid":\d+,(?:"entity":{"type":"\w*","uid":"[^"\\]*"},)?',
+    rf'{{"activity_id":{_N},"actor":{{"user":{{"uid":"({WORD})"}}}},"api":{{"operation":"({WORD})"}},',
+    rf'"category_uid":{_N},"class_uid":{_N},(?:"entity":{{"type":"\w*","uid":"[\w.:/%~,\-]*"}},)?',
     r'"metadata":{"correlation_uid":"(\w*)",',
     r'"product":{"name":"[\w-]*","vendor_name":"[\w-]*","version":"[\w.]*"},',
-    rf'"tenant_uid":"({WORD})","uid":"({WORD})","version":"[\w.]*"}},"severity_id":\d+,',
-    r'"src_endpoint":{"svc_name":"[\w-]*"},"status":"\w*",(?:"status_code":"\w*",)?"status_id":(\d+),',
-    r'(?:"table":{"name":"\w*"},)?"time":(\d{1,16}),(?:"type_id":\d+,)?"type_uid":\d+,',
+    rf'"tenant_uid":"({WORD})","uid":"({WORD})","version":"[\w.]*"}},"severity_id":{_N},',
+    rf'"src_endpoint":{{"svc_name":"[\w-]*"}},"status":"\w*",(?:"status_code":"\w*",)?"status_id":({_N}),',
+    rf'(?:"table":{{"name":"\w*"}},)?"time":([1-9]\d{{0,15}}),(?:"type_id":{_N},)?"type_uid":{_N},',
     r'"unmapped":({.*})}\Z',
 )
 _LINE = re.compile("".join(_PARTS).encode(), re.DOTALL)
@@ -130,7 +132,10 @@ class LineReader:
             places.append(shape.particulars if shape else 0)
         if b"".join(ids + uids).translate(None, _ID_LETTERS) or not b"".join(times).isdigit():
             return _with_care(first, entries)
-        return Lines(first, entries[: len(uids)], uids, list(map(int, times)), kinds, places)
+        moments = list(map(int, times))
+        if min(moments, default=_EARLIEST) < _EARLIEST:
+            return _with_care(first, entries)
+        return Lines(first, entries[: len(uids)], uids, moments, kinds, places)
 
     def _learned(self, entry: bytes) -> _Shape | None:
         """The shape of a line, for those that follow; None where it is not what this package writes."""

@@ -49,29 +49,27 @@ class Told(NamedTuple):
     again: bool = False
 
 
+_UNFIT: Final = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading raises where an entry is none of our events."""
+
+
 def read_lines(lines: Lines) -> Iterator[Told]:
     """Events of the log; `AuditError` (`event_malformed`) names the first that is none."""
     columns = zip(lines.kinds, lines.uids, lines.times, lines.entries, lines.particulars, strict=True)
     for place, (kind, uid, at, entry, begin) in enumerate(columns):
         try:
-            if kind is None:
-                yield _parsed(from_json(entry))
-            else:
-                yield _told((uid.decode(), at, *kind), from_json(entry[begin:-1]))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise _malformed(lines.first + place) from None
+            event = _told((uid.decode(), at, *kind), from_json(entry[begin:-1])) if kind else None
+        except _UNFIT:
+            event = None
+        yield read_told(entry, lines.first + place) if event is None else event
 
 
 def read_told(entry: bytes, index: int) -> Told:
     """An entry as an event; `AuditError` (`event_malformed`) names entry `index` where it is none."""
     try:
         return _parsed(from_json(entry))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise _malformed(index) from None
-
-
-def _malformed(index: int) -> AuditError:
-    return AuditError("event_malformed", f"event {index} is not written as an audit event")
+    except _UNFIT:
+        raise AuditError("event_malformed", f"event {index} is not written as an audit event") from None
 
 
 def _parsed(stated: Any) -> Told:
