@@ -21,7 +21,6 @@ from contact_sanitizer.errors import AuditError
 _PLAIN = re.compile(rf"{WORD}\Z")
 _WORDS: Final = ("list_id", "delivery_id", "sender", "purpose", "scope", "code", "policy_sha256")
 _NO_COUNTS: Final[Mapping[str, int]] = MappingProxyType({})
-_INTEGERS: Final = frozenset({int})
 
 
 class Told(NamedTuple):
@@ -102,9 +101,10 @@ def _told(about: tuple[str, int, str, Outcome, str, str], said: Any) -> Told:
 
 
 def _counts(stated: Any) -> Mapping[str, int]:
-    numbers = stated.values()
-    if not _INTEGERS.issuperset(map(type, numbers)) or min(numbers, default=0) < 0:
-        raise TypeError
+    for count in stated.values():
+        # As `_number`: calling it for each would take longer than all else here.
+        if type(count) is not int or count < 0:
+            raise TypeError
     counts: Mapping[str, int] = stated
     return counts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
@@ -75,11 +75,7 @@ class Tally:
 
     def take(self, lines: Lines) -> None:
         """The next events of the log; `AuditError` (`event_malformed`) where one is none."""
-        events = [
-            self._known(event) if event.action in _TOLD_ONCE else event
-            for event in read_lines(lines)
-            if self._is_in_scope(event)
-        ]
+        events = list(self._in_scope(read_lines(lines)))
         start = self.scope.period.start
         within = events if start is None else [event for event in events if event.at >= start]
         self.before += len(events) - len(within)
@@ -88,15 +84,17 @@ class Tally:
         for part in self._within:
             part.take(_wanted(part, within))
 
-    def _is_in_scope(self, event: Told) -> bool:
-        """Whether the event is of the tenant, and not from after the period."""
+    def _in_scope(self, events: Iterator[Told]) -> Iterator[Told]:
+        """Those of the tenant, and not from after the period."""
         end, tenant = self.scope.period.end, self.scope.tenant
-        if tenant is not None and event.tenant not in {tenant, NOBODYS}:
-            self.others[event.tenant] += 1
-            return False
-        is_after = end is not None and event.at >= end
-        self.after += is_after
-        return not is_after
+        tenants = None if tenant is None else {tenant, NOBODYS}
+        for event in events:
+            if tenants is not None and event.tenant not in tenants:
+                self.others[event.tenant] += 1
+            elif end is not None and event.at >= end:
+                self.after += 1
+            else:
+                yield self._known(event) if event.action in _TOLD_ONCE else event
 
     def _known(self, event: Told) -> Told:
         told = event.delivery_id or event.list_id
