@@ -11,37 +11,18 @@ have to print the same.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import json
 import os
 import shutil
 import statistics
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 from bench import BUILD, machine, run
-from contact_sanitizer.cli.main import main as command
 from houselog import make_log
-from memory import peak_mib
 
-HERE: Final = Path(__file__).parent
 SEED: Final = 6
 GOALS: Final = {"verify": 8, "report": 25}
 """Seconds of the processor for a million events."""
-
-
-def once(word: str, folder: Path) -> dict[str, Any]:
-    """One run of `audit verify` or `audit report` in this process: what it printed, and what it took."""
-    printed = io.StringIO()
-    key = str(folder / "public-key")
-    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        sys.argv = ["contact-sanitizer", "audit", word, str(folder), "--public-key", key, "--json"]
-        command()
-    said = json.loads(printed.getvalue())
-    said.pop("made_at", None)
-    return {"seconds": os.times().user, "peak_mib": peak_mib(), "said": said}
 
 
 def log_of(events: int) -> Path:
@@ -59,7 +40,7 @@ def log_of(events: int) -> Path:
 def measured(word: str, folder: Path, functions: str) -> dict[str, Any]:
     """One run in a process of its own, of the version in `functions` (empty: ours)."""
     os.environ["PYTHONPATH"] = functions
-    return run("audit.py", "--once", word, folder).report
+    return run("auditor.py", word, folder).report
 
 
 def main() -> None:
@@ -68,12 +49,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--against", default="", metavar="FUNCTIONS")
-    parser.add_argument("--once", nargs=2, metavar=("WORD", "FOLDER"))
     options = parser.parse_args()
-    if options.once:
-        word, folder = options.once
-        print(json.dumps(once(word, Path(folder))))
-        return
     folder = log_of(options.events)
     print(f"{machine()}\n{options.events:,} events, {options.runs} runs")
     versions = {"other": options.against, "this": ""} if options.against else {"this": ""}
@@ -89,9 +65,8 @@ def main() -> None:
             middle, peak = statistics.median(figures), max(each["peak_mib"] for each in done)
             said = "reached" if middle <= goal * options.events / 1e6 else "NOT reached"
             shown = ", ".join(f"{figure:.2f}" for figure in figures)
-            print(
-                f"{word} ({name}) {middle:7.2f} s of CPU ({shown}); peak {peak:.0f} MiB; goal {goal}: {said}"
-            )
+            print(f"{word} ({name}): {middle:.2f} s of CPU ({shown}), peak {peak:.0f} MiB", flush=True)
+            print(f"  goal {goal} s a million: {said}", flush=True)
 
 
 if __name__ == "__main__":
