@@ -12,8 +12,9 @@ import pytest
 from contact_sanitizer.audit import lines as lines_module
 from contact_sanitizer.audit.actions import Action, Outcome
 from contact_sanitizer.audit.lines import LineReader, Lines
+from contact_sanitizer.audit.places import TOLERANCE
 from contact_sanitizer.audit.segments import entry_id_and_time
-from contact_sanitizer.audit.verify import TOLERANCE, verify_log
+from contact_sanitizer.audit.verify import verify_log
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.reporting.entries import Told, read_lines, read_told
 from logworld import START, VERIFIERS, MemoryObjects, entry
