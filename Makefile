@@ -15,7 +15,7 @@ SAM := PATH="$(CURDIR)/$(CLOUD)/bin:$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0
 TEMPLATES := template.yaml infra/people.yaml infra/watching.yaml infra/athena.yaml
 
 .PHONY: help setup demo test check check-code check-cloud format bench plan differential fuzz crash tamper seals clean
-.PHONY: cloud-faults deliveries erasures bench-delivery
+.PHONY: cloud-faults deliveries erasures bench-delivery bench-audit
 .PHONY: build deploy cloud-demo test-cloud bench-aws layer-locks
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make erasures      an erasure killed at each of its effects, in a home and in a stack"
 	@echo "make deliveries    redemptions at once with 1,000 seeds, 100,000 people to two senders"
 	@echo "make bench-delivery  deliver a million rows, redeem their tokens"
+	@echo "make bench-audit   verify and report on an audit log of a million events"
 	@echo "make plan          rebuild the numbering plan from the installed phonenumbers"
 
 setup: $(READY)
@@ -133,6 +134,10 @@ deliveries: $(READY)
 
 bench-delivery: $(READY)
 	@$(BIN)/python benchmarks/delivery.py
+
+# AGAINST: the functions folder of another version, to run it alternately.
+bench-audit: $(READY)
+	@$(BIN)/python benchmarks/audit.py --against "$(AGAINST)"
 
 plan: $(READY)
 	@$(BIN)/python -m contact_sanitizer.phone.compile

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
 from typing import Any
 
 from contact_sanitizer.audit.actions import Action, Outcome
-from contact_sanitizer.audit.checkpoint import Checkpoint
+from contact_sanitizer.audit.checkpoint import Checkpoint, open_checkpoint
 from contact_sanitizer.audit.events import Event
 from contact_sanitizer.audit.merkle import EMPTY_ROOT
 from contact_sanitizer.audit.tiles import CHECKPOINT, kept_checkpoint_key
@@ -90,6 +90,22 @@ def sealed(events: Iterable[Event], *, until: int | None = None) -> MemoryObject
     objects = MemoryObjects()
     seal_into(objects, events, until=until)
     return objects
+
+
+def seal_entries(objects: Objects, entries: Sequence[bytes], at: int) -> None:
+    """One more seal of a log, of any entries whatsoever; it begins where there is none."""
+    note = objects.get(CHECKPOINT)
+    newest = (
+        open_checkpoint(note, VERIFIERS) if note else Checkpoint(ORIGIN, 0, EMPTY_ROOT, 0, min(at, FIRST))
+    )
+    if note is None:
+        objects.put(kept_checkpoint_key(0), newest.signed(SIGNER), absent=True)
+    tree, files = Tree(objects, newest.size).extended(entries)
+    for key, data in files.items():
+        objects.put(key, data, absent=False)
+    newest = Checkpoint(ORIGIN, tree.size, tree.root(), newest.number + 1, at)
+    objects.put(kept_checkpoint_key(newest.number), newest.signed(SIGNER), absent=True)
+    objects.put(CHECKPOINT, newest.signed(SIGNER), absent=False)
 
 
 def seal_into(objects: Objects, events: Iterable[Event], *, until: int | None = None) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from contact_sanitizer.audit.events import Action, Event, Outcome
 from contact_sanitizer.catalogue import Catalogue, ListEntry
+from contact_sanitizer.copies import system_clock
 from contact_sanitizer.delivery.desk import DeliveryDesk
 from contact_sanitizer.delivery.senders import SenderDesk
-from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.embedded.world import HomeWorld
 from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.errors import AuditError, HomeError, RequestError
@@ -35,7 +34,7 @@ from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.phone.kinds import NumberKind
 from contact_sanitizer.phone.normalize import Normalizer
 from contact_sanitizer.phone.rules import NumberRules
-from contact_sanitizer.ports import Objects, RevisableShelf, TenantRegistry, World
+from contact_sanitizer.ports import RevisableShelf, TenantRegistry, World
 from contact_sanitizer.protection.keyring import Keyring
 from contact_sanitizer.registering.desk import Desk
 from contact_sanitizer.registering.fileimports import FileImports, OnRow
@@ -48,11 +47,6 @@ if TYPE_CHECKING:
     from contact_sanitizer.uploading import UploadService
 
 
-def system_clock() -> int:
-    """Now, in milliseconds since 1970 UTC."""
-    return time.time_ns() // 1_000_000
-
-
 def login_name() -> str:
     """Who is at work, as far as the system says; only what an audit event may hold."""
     try:
@@ -63,11 +57,6 @@ def login_name() -> str:
         return "unknown"
     # Staff numbers are no phones, but an event holds no digits in a long row.
     return re.sub(r"\d{6}(?=\d)", r"\g<0>-", name)
-
-
-def objects_in(folder: Path) -> Objects:
-    """The objects that lie in a folder, such as a copy of an audit log; no home is needed."""
-    return ObjectFolder(folder)
 
 
 @dataclass

@@ -48,13 +48,15 @@ ALLOWED: dict[str, set[str]] = {
     "sanitize": FOUNDATION | {*STEPS, "audit", "ports", "job", "batches"},
     "parts": FOUNDATION | {*STEPS, "ports", "job"},
     "making": FOUNDATION | {*STEPS, "audit", "ports", "job", "sanitize", "catalogue", "terms"},
+    "copies": FOUNDATION | {"ports", "embedded"},
     "embedded": FOUNDATION | {*STEPS, "audit", "ports", "embedded"},
-    "workspace": FOUNDATION | {*STEPS, "audit", "ports", "making", *USE_CASES, *DOORS, "embedded", "aws"},
+    "workspace": FOUNDATION
+    | {*STEPS, "audit", "ports", "making", *USE_CASES, *DOORS, "copies", "embedded", "aws"},
     "aws": FOUNDATION | {*STEPS, "audit", "ports", "aws", "reconciling", *DOORS},
     # Functions that only hand out forms and states start without the engine, so without the workspace too.
     "handlers": FOUNDATION
     | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "announcing", "parts", "workspace", "aws", "handlers"},
-    "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "workspace", "cli"},
+    "cli": FOUNDATION | {*STEPS, "audit", "ports", *USE_CASES, *DOORS, "copies", "workspace", "cli"},
 }
 NO_STEP_MAY_USE = {"os.environ", "time", "random", "secrets", "socket", "boto3", "botocore", "urllib.request"}
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cloudworld import CLEAN, UPLOADS, cloud
 from commands import Said, command
+from contact_sanitizer import workspace
 from contact_sanitizer.access import Role
 from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.actions import Action, Outcome
@@ -23,7 +24,6 @@ from contact_sanitizer.audit.events import Event
 from contact_sanitizer.audit.reading import all_entries
 from contact_sanitizer.audit.seal import Sealer, begin_log
 from contact_sanitizer.aws.trailfiles import S3Trail
-from contact_sanitizer.cli import opening
 from contact_sanitizer.delivery.senders import Right, Sender
 from contact_sanitizer.embedded.objectfolder import ObjectFolder
 from contact_sanitizer.errors import AuditError
@@ -383,7 +383,7 @@ def test_all_that_the_functions_read_is_accounted_for_and_a_strangers_read_among
     trail = write_trail(tmp_path / "trail", shadow.records)
     kinds = {each["requestParameters"]["key"].split("/")[0] for each in shadow.records}
     assert {"uploads", "lists", "deliveries", "keys"} <= kinds
-    monkeypatch.setattr(opening, "Workspace", _Opened(desk))
+    monkeypatch.setattr(workspace, "Workspace", _Opened(desk))
     monkeypatch.setattr(type(desk.world), "function_roles", lambda _: CIRCLE.functions)
     said = command("audit", "reconcile", trail, "--stack", "demo", "--json")
     assert said.document["flagged"] == 0, said.document

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from contact_sanitizer.registering.consentlists import ConsentDefaults
 from contact_sanitizer.registering.desk import ConsentTerms
 from contact_sanitizer.reporting.charts import chart_of, rounded_up
 from contact_sanitizer.reporting.document import KeySource, Making, report_document
-from contact_sanitizer.reporting.entries import read_told
 from contact_sanitizer.reporting.period import Period, parse_period
 from contact_sanitizer.reporting.report import Scope, make_report
 from contact_sanitizer.screening.suppression import SuppressionReason
@@ -415,17 +413,6 @@ def test_every_value_above_zero_has_a_bar_that_can_be_seen() -> None:
         ("2026-09-03: 1,000,000", 100.0),
     ]
     assert all(bar.x >= 0 and bar.x + bar.width <= 100 and bar.y + bar.height == 100 for bar in chart.bars)
-
-
-def test_a_line_read_by_its_form_says_what_it_says_as_json() -> None:
-    told = [*autumn(days=20), *sample().events]
-    diary = Diary()
-    for action in Action:
-        for outcome in Outcome:
-            diary.tell(FIRST, action, "role/a~b%20c", outcome, code="a_b", key_ids=(1, 2), policy="ab" * 32)
-    for event in [*told, *diary.events]:
-        line = event.line()[:-1]
-        assert read_told(line, 0) == read_told(json.dumps(json.loads(line)).encode(), 0)
 
 
 def test_two_who_find_the_same_recalls_at_once_are_put_right_by_the_next_look() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.lookback import LookBack
+from contact_sanitizer.audit.plans import Plan, parse_plan
 from contact_sanitizer.audit.reading import all_entries, all_events
 from contact_sanitizer.audit.seal import Sealer, begin_log
 from contact_sanitizer.audit.tiles import CHECKPOINT, kept_checkpoint_key
@@ -36,6 +37,15 @@ from logworld import (
     newest,
     sealer,
 )
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_plan_of_a_segment_without_entries_is_refused(count: int) -> None:
+    """It would stand still, or go back, in the events whose names are compared with it."""
+    plan = Plan(0, START, False, ((event(1).uid, 1), (event(2).uid, count)))
+    with pytest.raises(AuditError, match="seal_altered"):
+        parse_plan(plan.encode())
+
 
 SEEDS = int(os.environ.get("CONTACT_SANITIZER_SEALS", "8"))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,16 @@ def home(sound: Path, tmp_path: Path) -> Path:
 
 def verify(sound: Path, log: Path, *more: str | Path) -> Said:
     return command("audit", "verify", log, "--public-key", sound / "key", *more)
+
+
+def test_whoever_verifies_or_reports_on_a_copy_waits_for_no_engine() -> None:
+    heavy = ["numpy", "pyarrow", "phonenumbers", "contact_sanitizer.workspace"]
+    code = (
+        "import sys, contact_sanitizer.cli.auditverify, contact_sanitizer.cli.auditreport;"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert said.stdout == "[]\n"
 
 
 def test_show_tells_what_happened_and_filters_it(home: Path) -> None:

@@ -18,6 +18,7 @@ from commands import command
 from contact_sanitizer.access import Role
 from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.aws.world import StackWorld
+from contact_sanitizer.copies import system_clock
 from contact_sanitizer.delivery.senders import Quotas, Right, Sender
 from contact_sanitizer.handlers import stage
 from contact_sanitizer.handlers.api import Handler
@@ -34,7 +35,6 @@ from contact_sanitizer.handlers.show_upload import handler as show_upload
 from contact_sanitizer.handlers.trace import handler as trace
 from contact_sanitizer.policy_text import DEFAULT_POLICY
 from contact_sanitizer.screening.suppression import SuppressionReason
-from contact_sanitizer.workspace import system_clock
 from faultdesk import KEY, ROWS, FaultDesk, arrival_of
 from functiondesk import Context
 from memorycloud import MemoryCloud

@@ -64,7 +64,7 @@ class Published:
         named, digests = _ID[action.group(1)].search(entry), _DIGESTS.search(entry)
         if not named or not digests:
             return
-        name, stated = named.group(1).decode(), json.loads(digests.group(1))
+        name, stated = named.group(1).decode(), json.loads(digests.group(1).decode())
         if action.group(1) == b"list":
             # Told again by another attempt it is the same event: a later one that differs changes nothing.
             self.lists.setdefault(name, stated)

@@ -67,7 +67,7 @@ def parse_plan(data: bytes) -> Plan:
         plan = Plan(int(stated["first"]), int(stated["time"]), bool(stated["kept"]), pairs)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise AuditError("seal_altered", "a plan of the seal is damaged") from None
-    if plan.encode() != data or not pairs:
+    if plan.encode() != data or not pairs or any(count < 1 for _, count in pairs):
         raise AuditError("seal_altered", "a plan of the seal is damaged")
     return plan
 

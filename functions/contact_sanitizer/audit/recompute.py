@@ -12,7 +12,6 @@ from contact_sanitizer.audit.merkle import EMPTY_ROOT, node_hash, root_of
 from contact_sanitizer.audit.tiles import (
     WIDTH,
     Tile,
-    join_entries,
     join_hashes,
     parse_tile,
     split_entries,
@@ -90,10 +89,10 @@ class Recomputation:
         """
         self._compare_roots(0, None)
         for index in range(-(-self._size // WIDTH)):
-            entries = self._entries(index)
+            data, entries = self._entries(index)
             hashes = [sha256(b"\0" + entry).digest() for entry in entries]
             self._compare_leaves(index, hashes)
-            self._compare_partials(None, index, join_entries(entries), len(entries))
+            self._compare_partials(None, index, data, len(entries))
             nodes = TileNodes(hashes)
             self._compare_roots(index * WIDTH, nodes)
             yield index * WIDTH, entries, hashes
@@ -116,7 +115,8 @@ class Recomputation:
         ]
         return sorted(tile.key for tile in found)
 
-    def _entries(self, index: int) -> list[bytes]:
+    def _entries(self, index: int) -> tuple[bytes, list[bytes]]:
+        """A bundle as it is stored, and those of its entries that are in this tree."""
         width = width_of(0, index, self._size)
         first, last = index * WIDTH, index * WIDTH + width - 1
         data = self._bytes(None, index, width)
@@ -128,7 +128,7 @@ class Recomputation:
             entries = []
         if len(entries) != (WIDTH if width not in self._stored[None, index] else width):
             raise AuditError("entries_damaged", f"the bundle of the events {first} to {last} is damaged")
-        return entries[:width]
+        return data, entries[:width]
 
     def _compare_leaves(self, index: int, hashes: list[bytes]) -> None:
         """Compare with the stored tile; where they differ, the tree above knows which of the two is right."""

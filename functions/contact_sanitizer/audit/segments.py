@@ -24,7 +24,8 @@ LARGEST_SEGMENT: Final = 1024
 """Events in one segment."""
 _ID = re.compile(rb"[0-9A-HJKMNP-TV-Z]{26}\"")
 _TIME = re.compile(rb"(\d{1,16}),")
-_METADATA: Final = b'"metadata":{"correlation_uid":"'
+METADATA: Final = b'"metadata":{"correlation_uid":"'
+"""What stands before the first id of a line."""
 
 
 def append(objects: Objects, events: Sequence[Event]) -> bool:
@@ -107,7 +108,7 @@ def entry_id_and_time(entry: bytes) -> tuple[bytes, int] | None:
     Keys of canonical JSON stand in one order and words of events hold no quotes, so both are found without
     reading the whole object: a million of them have to take seconds.
     """
-    metadata = entry.find(_METADATA)
+    metadata = entry.find(METADATA)
     uid = entry.find(b',"uid":"', metadata) + 8
     time = entry.find(b'"time":', uid) + 7
     if metadata < 0 or uid < 8 or time < 7 or not (entry.startswith(b"{") and entry.endswith(b"}")):

@@ -8,6 +8,7 @@ ever signed at `checkpoints/NUMBER`.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,8 @@ from contact_sanitizer.audit.merkle import HASH_BYTES
 WIDTH: Final = 256
 LONGEST_ENTRY: Final = (1 << 16) - 1
 CHECKPOINT: Final = "checkpoint"
+_PREFIX: Final = struct.Struct(">H")
+"""An entry's length, before it."""
 _PATH = re.compile(r"tile/(entries|0|[1-9]\d?)/((?:x\d{3}/)*\d{3})(?:\.p/([1-9]\d{0,2}))?\Z")
 _KEPT = re.compile(r"checkpoints/((?:x\d{3}/)*\d{3})\Z")
 
@@ -104,11 +107,11 @@ def join_entries(entries: Sequence[bytes]) -> bytes:
 
 def split_entries(data: bytes) -> list[bytes]:
     """The entries of a bundle; `ValueError` where the bytes end within one."""
-    entries, start, size = [], 0, len(data)
-    while start < size:
-        end = start + 2 + int.from_bytes(data[start : start + 2])
-        if end > size:
-            raise ValueError("a bundle is made of whole entries")
-        entries.append(data[start + 2 : end])
-        start = end
+    entries, start, size = [], _PREFIX.size, len(data)
+    while start <= size:
+        end = start + _PREFIX.unpack_from(data, start - _PREFIX.size)[0]
+        entries.append(data[start:end])
+        start = end + _PREFIX.size
+    if start != size + _PREFIX.size:
+        raise ValueError("a bundle is made of whole entries")
     return entries

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from contact_sanitizer.audit import segments
 from contact_sanitizer.audit.accounts import Published
+from contact_sanitizer.audit.actions import Action
 from contact_sanitizer.audit.chain import Chain, opened, read_chain
 from contact_sanitizer.audit.checkpoint import Checkpoint
+from contact_sanitizer.audit.lines import LineReader, Lines
 from contact_sanitizer.audit.notes import Verifier
+from contact_sanitizer.audit.places import Places
 from contact_sanitizer.audit.plans import (
     LINES,
     Plan,
@@ -37,14 +40,16 @@ from contact_sanitizer.listid import ListId, moment_of
 if TYPE_CHECKING:  # see audit.tree
     from contact_sanitizer.ports import Objects
 
-TOLERANCE: Final = 15 * 60_000
-"""By how much (milliseconds) a writer's clock may be ahead of the sealer's."""
+_NOTED: Final = frozenset(
+    {Action.LIST_PUBLISHED, Action.DELIVERY_PUBLISHED, Action.PERSON_ERASED, Action.AUDIT_REKEYED}
+)
+"""Actions of events that say what may lie beside the log, or which key signs it next."""
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
 
-Watch = Callable[[int, bytes], None]
-"""Told each sealed entry with its number, in order, before all is verified: to be relied on only after."""
+Watch = Callable[[Lines], None]
+"""Told the sealed events in order, many at a time, before all is verified: to be relied on only after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,8 @@ def no_progress(_done: int, _of: int) -> None:
     """Nobody watches."""
 
 
-def _unwatched(_index: int, _entry: bytes) -> None:
-    """Nobody wants the entries."""
+def _unwatched(_lines: Lines) -> None:
+    """Nobody wants the events."""
 
 
 def verify_log(
@@ -124,18 +129,14 @@ class _Verification:
         self._all += chain[-1].size
         plans = self._plans(keys)
         walk = Recomputation(self.objects, self._with_known(read), keys)
-        names = _expected_names(plans, chain[-1].size)
-        due = next(names, None)
-        times = _SealTimes(chain)
+        reader, events = LineReader(), Places(plans, chain)
         for first, entries, hashes in walk.walk(self._advance):
             self._require_new(first, hashes)
-            for offset, entry in enumerate(entries):
-                uid = self._event(first + offset, entry, times)
-                self.watch(first + offset, entry)
-                if due and due[0] == first + offset:
-                    if due[1].encode() != uid:
-                        raise AuditError("seal_altered", f"the plan of event {due[0]} names another event")
-                    due = next(names, None)
+            lines = reader.read(first, entries)
+            good, fault = events.first_fault(lines, len(entries))
+            self._take(lines.upto(good))
+            if fault:
+                raise fault
         self._require_announced(read.handovers)
         waiting = self._segments(keys, plans, chain[-1])
         self._compare_lines(keys, plans, chain[-1])
@@ -183,16 +184,15 @@ class _Verification:
                 raise AuditError("event_repeated", f"event {first + offset} was sealed before")
             self._seen.add(head)
 
-    def _event(self, index: int, entry: bytes, times: _SealTimes) -> bytes:
-        found = segments.entry_id_and_time(entry)
-        if found is None:
-            raise AuditError("event_malformed", f"event {index} is not written as an audit event")
-        if found[1] > times.of(index) + TOLERANCE:
-            raise AuditError("event_misdated", f"event {index} is dated later than its seal")
-        self._published.take(entry)
-        if digests := announced_keys(entry):
-            self._rekeyed.append((index, digests))
-        return found[0]
+    def _take(self, lines: Lines) -> None:
+        """Take note of events that are as they should be."""
+        for offset, kind in enumerate(lines.kinds):
+            if kind is None or kind.action in _NOTED:
+                entry = lines.entries[offset]
+                self._published.take(entry)
+                if digests := announced_keys(entry):
+                    self._rekeyed.append((lines.first + offset, digests))
+        self.watch(lines)
 
     def _require_announced(self, handovers: Sequence[Checkpoint]) -> None:
         """Refuse a new key of which no event tells that was sealed before it."""
@@ -286,28 +286,3 @@ class _Verification:
 def _from(first: int, entries: Iterator[tuple[int, bytes]]) -> Iterator[bytes]:
     """The entries from that number on, of those that are left."""
     return (entry for index, entry in entries if index >= first)
-
-
-class _SealTimes:
-    """When each entry was sealed, asked for in ascending order."""
-
-    def __init__(self, chain: list[Checkpoint]) -> None:
-        self._chain = chain
-        self._at = 0
-
-    def of(self, index: int) -> int:
-        """The time of the first checkpoint that covers entry `index`."""
-        while self._chain[self._at].size <= index:
-            self._at += 1
-        return self._chain[self._at].time
-
-
-def _expected_names(plans: list[Plan], size: int) -> Iterator[tuple[int, str]]:
-    """Which event each planned segment has to begin with, by the entry's number."""
-    for plan in plans:
-        index = plan.first
-        for name, count in plan.segments:
-            if index >= size:
-                return
-            yield index, name
-            index += count

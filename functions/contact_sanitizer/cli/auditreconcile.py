@@ -19,12 +19,13 @@ from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import moment_option
 from contact_sanitizer.cli.usage import Unsaid
+from contact_sanitizer.copies import objects_in
 from contact_sanitizer.errors import AuditError
 from contact_sanitizer.outputs.manifest import rfc3339
 from contact_sanitizer.reconciling.reconcile import Circle, Finding, Flag, Reconciled, Span, reconcile
 from contact_sanitizer.reconciling.told import Announcements
 from contact_sanitizer.reconciling.trail import Buckets, OpenFile, Read, files_in, reads_in
-from contact_sanitizer.workspace import Workspace, objects_in
+from contact_sanitizer.workspace import Workspace
 
 MEANINGS: Final = {
     Flag.READ_UNANNOUNCED: "read, and no event tells of it",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,13 +16,16 @@ from contact_sanitizer.cli.auditfiles import PATH, content_of, keys_in, keys_of_
 from contact_sanitizer.cli.frame import Command, emit, options_of
 from contact_sanitizer.cli.opening import open_workspace
 from contact_sanitizer.cli.people import moment_option
+from contact_sanitizer.copies import objects_in, system_clock
 from contact_sanitizer.errors import AuditError, OutputError
-from contact_sanitizer.ports import Objects
 from contact_sanitizer.reporting.asking import asks_of
 from contact_sanitizer.reporting.document import KeySource, Making, fault_document, report_document
 from contact_sanitizer.reporting.period import Period, parse_period
 from contact_sanitizer.reporting.report import Scope, make_report
-from contact_sanitizer.workspace import Workspace, objects_in, system_clock
+
+if TYPE_CHECKING:  # see cli.opening
+    from contact_sanitizer.ports import Objects
+    from contact_sanitizer.workspace import Workspace
 
 SEAL_SECONDS_IN_A_STACK = 60
 

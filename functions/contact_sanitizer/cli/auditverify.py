@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -27,12 +27,14 @@ from contact_sanitizer.cli.auditfiles import FOLDER, PATH, content_of, keys_in, 
 from contact_sanitizer.cli.auditshow import event_document, print_events
 from contact_sanitizer.cli.frame import Command, emit
 from contact_sanitizer.cli.opening import open_workspace
-from contact_sanitizer.delivery.content import content_digest, identity_of
-from contact_sanitizer.delivery.deliveries import Deliveries, Delivery
+from contact_sanitizer.copies import objects_in, system_clock
 from contact_sanitizer.errors import AuditError, KeyringError
 from contact_sanitizer.listid import parse_list_id
 from contact_sanitizer.outputs.manifest import rfc3339
-from contact_sanitizer.workspace import Workspace, objects_in, system_clock
+
+if TYPE_CHECKING:  # see cli.opening
+    from contact_sanitizer.delivery.deliveries import Delivery
+    from contact_sanitizer.workspace import Workspace
 
 _MOST_NAMED: Final = 20
 
@@ -199,6 +201,8 @@ def _places(workspace: Workspace) -> Iterator[tuple[str, str]]:
 
 
 def _recorded(workspace: Workspace) -> list[Recorded]:
+    from contact_sanitizer.delivery.deliveries import Deliveries  # noqa: PLC0415 - see cli.opening
+
     made = (one for one in Deliveries(workspace.world.records).all() if one.state == "delivered")
     return [
         Recorded(one.delivery_id, one.sha256, one.people, partial(_keyed, workspace, one)) for one in made
@@ -207,6 +211,8 @@ def _recorded(workspace: Workspace) -> list[Recorded]:
 
 def _keyed(workspace: Workspace, delivery: Delivery, opened: Open) -> str:
     """The keyed digest of a delivery's file; empty where it is encrypted, or the keys are not ours to use."""
+    from contact_sanitizer.delivery.content import content_digest, identity_of  # noqa: PLC0415 - as above
+
     if delivery.sealed:
         return ""
     about = (delivery.list_id, delivery.sender, delivery.use.rule.purpose, delivery.form, delivery.format)

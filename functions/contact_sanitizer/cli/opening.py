@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from contact_sanitizer.cli.frame import options_of
-from contact_sanitizer.workspace import Workspace
+
+if TYPE_CHECKING:  # it loads everything, which whoever verifies a copy of the log does not need
+    from contact_sanitizer.workspace import Workspace
 
 API_URL = "CONTACT_SANITIZER_API_URL"
 """The environment's word on where a stack's API is, before that of the stack."""
@@ -19,6 +22,8 @@ def open_workspace(context: click.Context, *, make: bool = False) -> Workspace:
     However the command ends, its events are sealed then. A tenant of a stack is made with `make` alone: a
     mistyped name must not make one for everybody.
     """
+    from contact_sanitizer.workspace import Workspace  # noqa: PLC0415 - as said above
+
     options = options_of(context)
     if options.stack is not None:
         workspace = Workspace.open_stack(options.stack, options.tenant, make=make)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from contact_sanitizer.errors import IntakeError, RegistryError
 from contact_sanitizer.intake.dates import parse_moment
 from contact_sanitizer.policy_words import REGIONS
-from contact_sanitizer.registering.desk import Desk
-from contact_sanitizer.workspace import Workspace
+
+if TYPE_CHECKING:  # see cli.opening
+    from contact_sanitizer.registering.desk import Desk
+    from contact_sanitizer.workspace import Workspace
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

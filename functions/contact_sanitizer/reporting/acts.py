@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -30,9 +31,9 @@ CHANGES: Final = frozenset(
 LOOKS: Final = {Action.PERSON_TRACED: "traced", Action.PERSON_SHOWN: "shown"}
 
 
-def is_refusal(event: Told) -> bool:
-    """Whether the event tells that somebody was refused what they asked for."""
-    return event.action.endswith(".denied")
+def is_refusal(action: str) -> bool:
+    """Whether events of that action tell that somebody was refused what they asked for."""
+    return action.endswith(".denied")
 
 
 def _is_step(event: Told) -> bool:
@@ -41,12 +42,25 @@ def _is_step(event: Told) -> bool:
 
 
 @dataclass(slots=True)
-class _Person:
-    events: int = 0
-    refused: int = 0
-    looks: Counter[str] = field(default_factory=Counter)
+class _Deed:
+    """What somebody did, in the same words each time: how often, how it ended, and when first and last."""
+
+    action: str
+    principal: str
+    code: str
+    begun: int = 0
+    succeeded: int = 0
+    failed: int = 0
     first_at: int = 1 << 62
     last_at: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.begun + self.succeeded + self.failed
+
+    @property
+    def refused(self) -> int:
+        return self.count if is_refusal(self.action) else 0
 
 
 @dataclass(slots=True)
@@ -55,63 +69,86 @@ class Acts:
 
     WANTED: ClassVar[frozenset[str] | None] = None
 
-    _actions: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
-    _people: dict[str, _Person] = field(default_factory=dict)
-    _refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _deeds: dict[tuple[str, str, str], _Deed] = field(default_factory=dict)
     _changes: deque[Told] = field(default_factory=lambda: deque(maxlen=MOST_TOLD))
-    _changed: Counter[str] = field(default_factory=Counter)
+    _changes_count: int = 0
 
-    def take(self, event: Told) -> None:
-        """Take note of an event of the period."""
-        self._actions[event.action, event.outcome] += 1
-        person = self._people.get(event.principal)
-        if person is None:
-            person = self._people[event.principal] = _Person()
-        person.events += 1
-        person.first_at, person.last_at = min(person.first_at, event.at), max(person.last_at, event.at)
-        if is_refusal(event):
-            person.refused += 1
-            self._refused[event.action, event.code or "unknown"] += 1
-        elif event.outcome is Outcome.FAILURE:
-            self._failed[event.action, event.code or "unknown"] += 1
-        if event.action in LOOKS:
-            person.looks[LOOKS[Action(event.action)]] += 1
-        elif event.action in CHANGES and not _is_step(event):
-            self._changes.append(event)
-            self._changed[event.action] += 1
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events of the period."""
+        for event in events:
+            at, action, outcome = event.at, event.action, event.outcome
+            words = action, event.principal, event.code
+            deed = self._deeds.get(words)
+            if deed is None:
+                deed = self._deeds[words] = _Deed(*words)
+            if outcome is Outcome.BEGUN:
+                deed.begun += 1
+            elif outcome is Outcome.SUCCESS:
+                deed.succeeded += 1
+            else:
+                deed.failed += 1
+            deed.first_at, deed.last_at = min(deed.first_at, at), max(deed.last_at, at)
+            if action in CHANGES and not _is_step(event):
+                self._changes.append(event)
+                self._changes_count += 1
 
     def document(self) -> dict[str, Any]:
         """All of it; whoever did most comes first, changes come in their order."""
-        by_events = sorted(self._people.items(), key=lambda item: (-item[1].events, item[0]))
-        actions = sorted({action for action, _ in self._actions})
+        actions, people = _grouped(self._deeds.values())
+        by_events = sorted(people.items(), key=lambda item: (-_events(item[1]), item[0]))
+        refused, failed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for deed in self._deeds.values():
+            refused[deed.action, deed.code or "unknown"] += deed.refused
+            failed[deed.action, deed.code or "unknown"] += 0 if deed.refused else deed.failed
+        looks = ((name, _looks(deeds)) for name, deeds in by_events[:MOST_TOLD])
         return {
-            "total": self._actions.total(),
-            "actions": [
-                {"action": action, **{each.value: self._actions[action, each] for each in Outcome}}
-                for action in actions
-            ],
-            "people": [_person(name, person) for name, person in by_events[:MOST_TOLD]],
+            "total": _events(self._deeds.values()),
+            "actions": [_action(action, actions[action]) for action in sorted(actions)],
+            "people": [_person(name, deeds) for name, deeds in by_events[:MOST_TOLD]],
             "people_count": len(by_events),
-            "refused": _by_code(self._refused),
-            "failed": _by_code(self._failed),
-            "looks": [
-                {"principal": name, **{word: person.looks[word] for word in LOOKS.values()}}
-                for name, person in by_events[:MOST_TOLD]
-                if person.looks
-            ],
-            "changes_count": self._changed.total(),
+            "refused": _by_code(+refused),
+            "failed": _by_code(+failed),
+            "looks": [{"principal": name, **looked} for name, looked in looks if any(looked.values())],
+            "changes_count": self._changes_count,
             "changes": [_change(event) for event in self._changes],
         }
 
 
-def _person(name: str, person: _Person) -> dict[str, Any]:
+def _grouped(deeds: Iterable[_Deed]) -> tuple[dict[str, list[_Deed]], dict[str, list[_Deed]]]:
+    """By action, and by principal."""
+    actions, people = dict[str, list[_Deed]](), dict[str, list[_Deed]]()
+    for deed in deeds:
+        actions.setdefault(deed.action, []).append(deed)
+        people.setdefault(deed.principal, []).append(deed)
+    return actions, people
+
+
+def _events(deeds: Iterable[_Deed]) -> int:
+    return sum(deed.count for deed in deeds)
+
+
+def _action(name: str, deeds: list[_Deed]) -> dict[str, Any]:
+    return {
+        "action": name,
+        Outcome.BEGUN.value: sum(deed.begun for deed in deeds),
+        Outcome.SUCCESS.value: sum(deed.succeeded for deed in deeds),
+        Outcome.FAILURE.value: sum(deed.failed for deed in deeds),
+    }
+
+
+def _person(name: str, deeds: list[_Deed]) -> dict[str, Any]:
     return {
         "principal": name,
-        "events": person.events,
-        "refused": person.refused,
-        "first_at": moment(person.first_at),
-        "last_at": moment(person.last_at),
+        "events": _events(deeds),
+        "refused": sum(deed.refused for deed in deeds),
+        "first_at": moment(min(deed.first_at for deed in deeds)),
+        "last_at": moment(max(deed.last_at for deed in deeds)),
+    }
+
+
+def _looks(deeds: list[_Deed]) -> dict[str, int]:
+    return {
+        word: sum(deed.count for deed in deeds if deed.action == action) for action, word in LOOKS.items()
     }
 
 

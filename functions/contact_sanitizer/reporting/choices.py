@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -87,8 +87,12 @@ class Choices:
     _opt_outs: Handling = field(default_factory=Handling)
     _withdrawals: Handling = field(default_factory=Handling)
 
-    def take(self, event: Told) -> None:
-        """Take note of an event of the period."""
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events of the period."""
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: Told) -> None:
         match event.action:
             case Action.CONSENT_RECORDED:
                 self._consents["granted"] += event.counts.get("events", 1)

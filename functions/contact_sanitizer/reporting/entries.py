@@ -6,7 +6,7 @@ What the log's own writers put there is plain already; whoever else could write 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -15,22 +15,12 @@ from pydantic_core import from_json
 
 from contact_sanitizer.audit.actions import Outcome
 from contact_sanitizer.audit.events import plain_word
+from contact_sanitizer.audit.lines import OUTCOMES, WORD, Lines
 from contact_sanitizer.errors import AuditError
 
-_OUTCOMES: Final = {99: Outcome.BEGUN, 1: Outcome.SUCCESS, 2: Outcome.FAILURE}
-_WORD: Final = r"[A-Za-z0-9_.:/%~\-]{0,600}"
-_PLAIN = re.compile(rf"{_WORD}\Z")
-# A line as this package writes it, from `{` to `}`: whatever differs in the least is read as JSON.
-_PARTS: Final = (
-    rf'{{"activity_id":\d+,"actor":{{"user":{{"uid":"({_WORD})"}}}},"api":{{"operation":"({_WORD})"}},',
-    r'"category_uid":\d+,"class_uid":\d+,(?:"entity":{"type":"\w*","uid":"[^"\\]*"},)?',
-    r'"metadata":{"correlation_uid":"\w*","product":{"name":"[\w-]*","vendor_name":"[\w-]*","version":"[\w.]*"},',
-    rf'"tenant_uid":"({_WORD})","uid":"({_WORD})","version":"[\w.]*"}},"severity_id":\d+,',
-    r'"src_endpoint":{"svc_name":"[\w-]*"},"status":"\w*",(?:"status_code":"\w*",)?"status_id":(\d+),',
-    r'(?:"table":{"name":"\w*"},)?"time":(\d{1,16}),(?:"type_id":\d+,)?"type_uid":\d+,',
-    r'"unmapped":({.*})}\Z',
-)
-_LINE = re.compile("".join(_PARTS).encode(), re.DOTALL)
+_PLAIN = re.compile(rf"{WORD}\Z")
+_WORDS: Final = ("list_id", "delivery_id", "sender", "purpose", "scope", "code", "policy_sha256")
+_NO_COUNTS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Told(NamedTuple):
@@ -58,20 +48,27 @@ class Told(NamedTuple):
     again: bool = False
 
 
+_UNFIT: Final = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading raises where an entry is none of our events."""
+
+
+def read_lines(lines: Lines) -> Iterator[Told]:
+    """Events of the log; `AuditError` (`event_malformed`) names the first that is none."""
+    columns = zip(lines.kinds, lines.uids, lines.times, lines.entries, lines.particulars, strict=True)
+    for place, (kind, uid, at, entry, begin) in enumerate(columns):
+        try:
+            event = _told((uid.decode(), at, *kind), from_json(entry[begin:-1])) if kind else None
+        except _UNFIT:
+            event = None
+        yield read_told(entry, lines.first + place) if event is None else event
+
+
 def read_told(entry: bytes, index: int) -> Told:
     """An entry as an event; `AuditError` (`event_malformed`) names entry `index` where it is none."""
     try:
-        line = _LINE.match(entry)
-        return _parsed(from_json(entry)) if line is None else _matched(*line.groups())
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return _parsed(from_json(entry))
+    except _UNFIT:
         raise AuditError("event_malformed", f"event {index} is not written as an audit event") from None
-
-
-def _matched(*parts: bytes) -> Told:
-    """An event from the parts of a line: a million of them have to take seconds."""
-    principal, action, tenant, uid, status, time, particulars = parts
-    who, what, whose = _text(principal), _text(action), _text(tenant)
-    return _told((uid.decode(), int(time), what, _OUTCOMES[int(status)], who, whose), from_json(particulars))
 
 
 def _parsed(stated: Any) -> Told:
@@ -80,7 +77,7 @@ def _parsed(stated: Any) -> Told:
         _plain(metadata["uid"]),
         _number(stated["time"]),
         _plain(stated["api"]["operation"]),
-        _OUTCOMES[stated["status_id"]],
+        OUTCOMES[stated["status_id"]],
         _plain(stated["actor"]["user"]["uid"]),
         _plain(metadata["tenant_uid"]),
     )
@@ -89,34 +86,33 @@ def _parsed(stated: Any) -> Told:
 
 def _told(about: tuple[str, int, str, Outcome, str, str], said: Any) -> Told:
     get = said.get
+    words, counts = [get(word, "") for word in _WORDS], get("counts", _NO_COUNTS)
+    if not _PLAIN.match("".join([*words, *counts])):
+        words = [_plain(word) for word in words]
+        counts = {_plain(word): count for word, count in counts.items()}
     asked_at = get("asked_at")
     return Told(
         *about,
-        {_plain(word): _number(count) for word, count in get("counts", _NOTHING).items()},
+        _NO_COUNTS if counts is _NO_COUNTS else _counts(counts),
         tuple([_number(key_id) for key_id in said["key_ids"]]) if "key_ids" in said else (),
         None if asked_at is None else _number(asked_at),
-        _plain(get("list_id", "")),
-        _plain(get("delivery_id", "")),
-        _plain(get("sender", "")),
-        _plain(get("purpose", "")),
-        _plain(get("scope", "")),
-        _plain(get("code", "")),
-        _plain(get("policy_sha256", "")),
+        *words,
     )
 
 
-_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+def _counts(stated: Any) -> Mapping[str, int]:
+    for count in stated.values():
+        # As `_number`: calling it for each would take longer than all else here.
+        if type(count) is not int or count < 0:
+            raise TypeError
+    counts: Mapping[str, int] = stated
+    return counts
 
 
 def _number(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise TypeError
     return value
-
-
-@lru_cache(4096)
-def _text(word: bytes) -> str:
-    return word.decode("ascii")
 
 
 @lru_cache(4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -75,19 +76,21 @@ class Fetches:
 
     _senders: dict[str, _Sender] = field(default_factory=dict)
 
-    def take(self, event: Told) -> None:
-        """Take note of an event of the period."""
-        match event.action:
-            case Action.DELIVERY_PUBLISHED:
-                self._deliver(self._of(event), event)
-            case Action.TOKENS_REDEEMED:
-                redemptions = self._of(event).redemptions
-                for word, count in event.counts.items():
-                    redemptions[word] += count
-            case Action.DELIVERY_FAILED:
-                self._of(event).failed += 1
-            case Action.DELIVERY_DENIED | Action.TOKENS_DENIED | Action.RECALLS_DENIED:
-                self._of(event).denied[event.code or "unknown"] += 1
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events of the period."""
+        for event in events:
+            sender = self._of(event)
+            match event.action:
+                case Action.TOKENS_REDEEMED:
+                    redemptions = sender.redemptions
+                    for word, count in event.counts.items():
+                        redemptions[word] += count
+                case Action.DELIVERY_PUBLISHED:
+                    self._deliver(sender, event)
+                case Action.DELIVERY_FAILED:
+                    sender.failed += 1
+                case Action.DELIVERY_DENIED | Action.TOKENS_DENIED | Action.RECALLS_DENIED:
+                    sender.denied[event.code or "unknown"] += 1
 
     def _of(self, event: Told) -> _Sender:
         name = event.sender or UNNAMED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -78,8 +78,12 @@ class Lists:
     _requested: int = 0
     _refused: Counter[str] = field(default_factory=Counter)
 
-    def take(self, event: Told) -> None:
-        """Take note of an event of the period."""
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events of the period."""
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: Told) -> None:
         match event.action:
             case Action.LIST_STARTED:
                 self._of(event).started_at = event.at

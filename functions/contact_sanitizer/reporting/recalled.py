@@ -6,7 +6,7 @@ The log knows of a recall from the moment when somebody looked for recalls and i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -103,12 +103,15 @@ class Recalled:
     _refused_at_redemption: int = 0
     _notices: int = 0
 
-    def take(self, event: Told) -> None:
-        """Take note of an event of the period or from before it."""
-        if event.action == Action.TOKENS_REDEEMED:
-            refused = event.counts.get("refused", 0)
-            self._refused_at_redemption += refused if refused and event.at in self.period else 0
-            return
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events of the period or from before it."""
+        for event in events:
+            if event.action != Action.TOKENS_REDEEMED:
+                self._take(event)
+            elif (refused := event.counts.get("refused", 0)) and event.at in self.period:
+                self._refused_at_redemption += refused
+
+    def _take(self, event: Told) -> None:
         within = event.at in self.period
         if event.action == Action.RECALLS_NOTIFIED:
             self._notices += within

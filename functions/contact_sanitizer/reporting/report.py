@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from contact_sanitizer.audit.actions import Action
+from contact_sanitizer.audit.lines import Lines
 from contact_sanitizer.audit.notes import Verifier
 from contact_sanitizer.audit.verify import Expectations, Progress, Verified, no_progress, verify_log
 from contact_sanitizer.reporting.acts import Acts
 from contact_sanitizer.reporting.choices import Choices
-from contact_sanitizer.reporting.entries import Told, read_told
+from contact_sanitizer.reporting.entries import Told, read_lines
 from contact_sanitizer.reporting.fetches import Fetches
 from contact_sanitizer.reporting.lists import Lists
 from contact_sanitizer.reporting.period import ALWAYS, Period
@@ -44,31 +45,19 @@ class Part(Protocol):
 
     WANTED: ClassVar[frozenset[str] | None]
 
-    def take(self, event: Told) -> None:
-        """Take note of an event."""
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events, in their order."""
         ...
 
 
-class Switchboard:
-    """Brings each event to the parts that want it."""
-
-    def __init__(self, *parts: Part) -> None:
-        self._parts = parts
-        self._takers: dict[str, tuple[Callable[[Told], None], ...]] = {}
-
-    def take(self, event: Told) -> None:
-        """Take note of an event, of an action that this version does not know as well."""
-        takers = self._takers.get(event.action)
-        if takers is None:
-            wanting = (part for part in self._parts if part.WANTED is None or event.action in part.WANTED)
-            takers = self._takers[event.action] = tuple(part.take for part in wanting)
-        for take in takers:
-            take(event)
+def _wanted(part: Part, events: Sequence[Told]) -> Sequence[Told]:
+    wanted = part.WANTED
+    return events if wanted is None else [event for event in events if event.action in wanted]
 
 
 @dataclass
 class Tally:
-    """Counts entries one by one, in bounded memory: by day, sender, person, list and delivery."""
+    """Counts events, in bounded memory: by day, sender, person, list and delivery."""
 
     scope: Scope
     others: Counter[str] = field(default_factory=Counter)
@@ -81,27 +70,31 @@ class Tally:
         self.lists, self.fetches, self.choices = Lists(), Fetches(), Choices()
         self.acts, self.volumes = Acts(), Volumes()
         self.recalled, self.unusual = Recalled(period), Unusual(period)
-        always = (self.recalled, self.unusual)
-        self._before = Switchboard(*always)
-        self._within = Switchboard(*always, self.lists, self.fetches, self.choices, self.acts, self.volumes)
+        self._always: tuple[Part, ...] = (self.recalled, self.unusual)
+        self._within: tuple[Part, ...] = (self.lists, self.fetches, self.choices, self.acts, self.volumes)
 
-    def take(self, index: int, entry: bytes) -> None:
-        """Entry number `index` of the log; `AuditError` (`event_malformed`) where it is no event."""
-        event = read_told(entry, index)
-        period, tenant = self.scope.period, self.scope.tenant
-        if tenant is not None and event.tenant not in {tenant, NOBODYS}:
-            self.others[event.tenant] += 1
-            return
-        if period.end is not None and event.at >= period.end:
-            self.after += 1
-            return
-        if event.action in _TOLD_ONCE:
-            event = self._known(event)
-        if period.start is not None and event.at < period.start:
-            self.before += 1
-            self._before.take(event)
-        else:
-            self._within.take(event)
+    def take(self, lines: Lines) -> None:
+        """The next events of the log; `AuditError` (`event_malformed`) where one is none."""
+        events = list(self._in_scope(read_lines(lines)))
+        start = self.scope.period.start
+        within = events if start is None else [event for event in events if event.at >= start]
+        self.before += len(events) - len(within)
+        for part in self._always:
+            part.take(_wanted(part, events))
+        for part in self._within:
+            part.take(_wanted(part, within))
+
+    def _in_scope(self, events: Iterator[Told]) -> Iterator[Told]:
+        """Those of the tenant, and not from after the period."""
+        end, tenant = self.scope.period.end, self.scope.tenant
+        tenants = None if tenant is None else {tenant, NOBODYS}
+        for event in events:
+            if tenants is not None and event.tenant not in tenants:
+                self.others[event.tenant] += 1
+            elif end is not None and event.at >= end:
+                self.after += 1
+            else:
+                yield self._known(event) if event.action in _TOLD_ONCE else event
 
     def _known(self, event: Told) -> Told:
         told = event.delivery_id or event.list_id

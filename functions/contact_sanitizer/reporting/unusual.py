@@ -7,7 +7,7 @@ before, as far as the log reaches; where it knows too little of a sender, that s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, ClassVar, Final
@@ -87,32 +87,38 @@ class Unusual:
     #: By what was met, where and on which day: the first event, and how many there were.
     _damage: dict[tuple[str, ...], tuple[Told, int]] = field(default_factory=dict)
     _began: int | None = None
+    _since: int = field(init=False)
 
-    def take(self, event: Told) -> None:
-        """Take note of an event of the period or from before it."""
-        if self._began is None or event.at < self._began:
-            self._began = event.at
-        if event.principal not in self._first:
-            self._first[event.principal] = event.at
-        if event.action in _SENDERS and event.sender:
-            self._sender(event)
-        # What is redeemed is most of a log, and is judged above.
-        if event.action != Action.TOKENS_REDEEMED and event.at in self.period:
-            self._person(event)
+    def __post_init__(self) -> None:
+        self._since = self.period.start or 0
+
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events of the period or from before it."""
+        for event in events:
+            at, action = event.at, event.action
+            if self._began is None or at < self._began:
+                self._began = at
+            if event.principal not in self._first:
+                self._first[event.principal] = at
+            if action in _SENDERS and event.sender:
+                self._sender(event)
+            # What is redeemed is most of a log, and is judged above.
+            if action != Action.TOKENS_REDEEMED and at >= self._since:
+                self._person(event)
 
     def _person(self, event: Told) -> None:
-        day = event.at // DAY
-        if _is_damage(event):
-            met = (event.code, event.action, event.principal, _thing(event), str(day))
+        action, day = event.action, event.at // DAY
+        if (event.code or action == Action.PERSON_TRACED) and _is_damage(event):
+            met = (event.code, action, event.principal, _thing(event), str(day))
             first, count = self._damage.get(met, (event, 0))
             self._damage[met] = first, count + 1
-        if is_refusal(event):
+        if is_refusal(action):
             self._refused[event.principal, event.at // HOUR] += 1
-        elif event.action in LOOKS:
+        elif action in LOOKS:
             self._looks[event.principal, day] += 1
-        elif event.action == Action.BLOCK_REMOVED:
+        elif action == Action.BLOCK_REMOVED:
             self._removed[event.principal, day] += event.counts.get("entries", 1)
-        elif event.action in _CHECKS and event.outcome is Outcome.FAILURE:
+        elif action in _CHECKS and event.outcome is Outcome.FAILURE:
             self._faults.append(event)
 
     def _sender(self, event: Told) -> None:

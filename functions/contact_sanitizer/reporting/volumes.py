@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -25,6 +25,19 @@ SERIES: Final[Mapping[str, str]] = MappingProxyType(
         "events": "Events in all",
     }
 )
+_COUNTED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        Action.TOKENS_REDEEMED: ("redeemed", ("redeemed",)),
+        Action.LIST_PUBLISHED: ("rows", ("rows",)),
+        Action.DELIVERY_PUBLISHED: ("delivered", ("rows",)),
+        Action.OPTOUT_RECORDED: ("opt_outs", ("opt_out", COMPLAINT)),
+        Action.BLOCK_ADDED: ("opt_outs", ("opted_out", COMPLAINT)),
+        # A blocklist that was taken over is nobody's opting out that day.
+        Action.REGISTRY_IMPORTED: ("opt_outs", (COMPLAINT,)),
+    }
+)
+"""To which series an action adds which of its counts."""
+_CONCLUDED: Final = frozenset({Action.REGISTRY_IMPORTED})
 _MOST_DAYS: Final = 92
 _MOST_WEEKS: Final = 106
 _MONDAY: Final = 4
@@ -39,29 +52,21 @@ class Volumes:
 
     _days: dict[int, dict[str, int]] = field(default_factory=dict)
 
-    def take(self, event: Told) -> None:
-        """Take note of an event of the period."""
-        day = event.at // DAY
-        counts = self._days.get(day)
-        if counts is None:
-            counts = self._days[day] = dict.fromkeys(SERIES, 0)
-        counts["events"] += 1
-        match event.action:
-            case Action.TOKENS_REDEEMED:
-                counts["redeemed"] += event.counts.get("redeemed", 0)
-            case Action.LIST_PUBLISHED if not event.again:
-                counts["rows"] += event.counts.get("rows", 0)
-            case Action.DELIVERY_PUBLISHED if not event.again:
-                counts["delivered"] += event.counts.get("rows", 0)
-            case Action.OPTOUT_RECORDED:
-                counts["opt_outs"] += event.counts.get("opt_out", 0) + event.counts.get(COMPLAINT, 0)
-            case Action.BLOCK_ADDED:
-                counts["opt_outs"] += event.counts.get("opted_out", 0) + event.counts.get(COMPLAINT, 0)
-            case Action.REGISTRY_IMPORTED if event.outcome is Outcome.SUCCESS:
-                # A blocklist that was taken over is nobody's opting out that day.
-                counts["opt_outs"] += event.counts.get(COMPLAINT, 0)
-            case _ if is_refusal(event):
-                counts["refused"] += 1
+    def take(self, events: Iterable[Told]) -> None:
+        """Take note of events of the period."""
+        for event in events:
+            day = event.at // DAY
+            counts = self._days.get(day)
+            if counts is None:
+                counts = self._days[day] = dict.fromkeys(SERIES, 0)
+            counts["events"] += 1
+            counted = _COUNTED.get(event.action)
+            if counted is None:
+                counts["refused"] += is_refusal(event.action)
+            elif not event.again and (event.action not in _CONCLUDED or event.outcome is Outcome.SUCCESS):
+                series, words = counted
+                for word in words:
+                    counts[series] += event.counts.get(word, 0)
 
     def document(self, period: Period) -> dict[str, Any]:
         """Buckets without a hole, from the first day to the last one on which something happened.
