@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 from cloudworld import AUDIT, CATALOGUE, CLEAN, REGISTRY
+from contact_sanitizer.aws.snapshotmaking import Maker
 from contact_sanitizer.erasing.erase import close_erasure
+from contact_sanitizer.screening.rule import Rule
 from erasedesk import ANN, place_in
 from memorycloud import MemorySending
 from rolematrix import OUTPUTS, PEOPLE
@@ -50,7 +53,7 @@ def _s3_right(operation: str, asked: Any) -> str:
         return f"s3:ListBucketVersions {bucket}.Arn"
     action = {"HeadObject": "GetObject", "DeleteObject": "DeleteObject"}.get(operation, operation)
     version = "Version" if "VersionId" in asked else ""
-    place = re.sub(r"^(lists|keys)/default/.*", r"\1/${Tenant}/*", asked["Key"])
+    place = re.sub(r"^(lists|keys|snapshots)/default/.*", r"\1/${Tenant}/*", asked["Key"])
     place = re.sub(r"^deliveries/default/[^/]+/", "deliveries/${Tenant}/*/", place)
     place = re.sub(r"^log/(segments|late)/.*", r"log/\1/*", place)
     return f"s3:{action}{version} ${{{bucket}.Arn}}/{place}"
@@ -62,6 +65,10 @@ def test_what_is_asked_is_what_is_granted(tmp_path: Path) -> None:
     place.handed_out(made)
     place.work.desk("CN").reply(place.person(), "who is this", "", place.work.registry)
     place.counter.block(ANN)
+    stack = place.work.stack
+    with ThreadPoolExecutor(1) as pool:
+        stack.snapshots.shelf(pool).want(Rule("marketing", "sms"), 1)
+    assert Maker(stack).refresh(1, lambda: 900_000).built == 1
     asked: set[str] = set()
 
     def gate(sending: MemorySending, send: Callable[[], Any]) -> Any:
