@@ -6,11 +6,11 @@ import csv
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
@@ -20,6 +20,9 @@ from contact_sanitizer.uploading import UPLOAD, Upload, Uploads
 from contact_sanitizer.workspace import Workspace
 from demo import EXAMPLES, TENANT, wait_for_queue
 from rehearsal import STACK, Person, Rehearsal
+
+PATIENCE: Final = 120.0
+"""So many seconds at most it takes until something happens by itself."""
 
 TRIAL = "trial"
 """The name under which tests take a function's role: not counted as what the function does."""
@@ -37,6 +40,14 @@ class Cast:
     sender: Person
     security: Person
     stranger: Person
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Until it is true; what it waits for comes by itself."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
 
 
 def refused(call: Any) -> str:

@@ -42,11 +42,11 @@ def put(stack: Rehearsal, person: Person, bucket: str, key: str, path: Path) -> 
 
 
 def wait_for_queue(stack: Rehearsal, output: str) -> None:
-    """Until nothing waits in a queue and nothing is worked on."""
+    """Until for two seconds nothing waits in a queue and nothing is worked on: events take their way."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     deadline = time.monotonic() + _PATIENCE
     idle = 0
-    while idle < 4:
+    while idle < 8:
         if time.monotonic() > deadline:
             raise RehearsalError(f"what waits in {output} is not dealt with")
         answer = stack.client("sqs").get_queue_attributes(

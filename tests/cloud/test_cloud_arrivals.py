@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from cloudcast import Cast, commanded, known_uploads, unread, versions
+from cloudcast import Cast, commanded, eventually, known_uploads, unread, versions
 from contact_sanitizer.policy_text import DEFAULT_POLICY
+from contact_sanitizer.uploading import Upload
 from demo import EXAMPLES, TENANT, wait_for_queue, wait_for_upload
 
 CONTENT = (EXAMPLES / "contacts.csv").read_bytes()
@@ -28,19 +29,25 @@ def delete(cast: Cast, key: str) -> None:
         s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
-def outcomes(cast: Cast, arrive: Callable[[], None]) -> list[str]:
+def outcomes(cast: Cast, arrive: Callable[[], None], count: int) -> list[str]:
     """What becomes of what `arrive` brings while nobody reads: the state of each upload, and why."""
     before = known_uploads(cast.stack, cast.operator)
+
+    def ended() -> list[Upload]:
+        after = known_uploads(cast.stack, cast.operator)
+        new = [upload for upload_id, upload in after.items() if upload_id not in before]
+        return [upload for upload in new if upload.state.is_final]
+
     with unread(cast.stack):
         arrive()
-    after = known_uploads(cast.stack, cast.operator)
-    new = [upload for upload_id, upload in after.items() if upload_id not in before]
-    return sorted(f"{upload.state.value} {upload.code}".strip() for upload in new)
+    # the queue may have been looked at before the events had found their way into it
+    eventually(lambda: len(ended()) >= count)
+    return sorted(f"{upload.state.value} {upload.code}".strip() for upload in ended())
 
 
 def test_an_object_of_no_bytes_is_refused(cast: Cast, made: dict[str, Any]) -> None:
     assert made
-    assert outcomes(cast, lambda: put(cast, "空 的+list.csv", b"")) == ["refused file_empty"]
+    assert outcomes(cast, lambda: put(cast, "空 的+list.csv", b""), 1) == ["refused file_empty"]
 
 
 def test_a_file_over_its_policy_s_limit_does_not_get_in(cast: Cast, tmp_path: Path) -> None:
@@ -59,7 +66,7 @@ def test_an_object_that_is_replaced_before_it_is_read_is_not_taken_for_the_other
         put(cast, "replaced.csv", b"phone\n12345\n")
         put(cast, "replaced.csv", CONTENT)
 
-    assert outcomes(cast, arrive) == ["made", "refused object_changed"]
+    assert outcomes(cast, arrive, 2) == ["made", "refused object_changed"]
 
 
 def test_an_object_that_is_deleted_before_it_is_read_is_told_to_be_missing(cast: Cast) -> None:
@@ -67,7 +74,7 @@ def test_an_object_that_is_deleted_before_it_is_read_is_told_to_be_missing(cast:
         put(cast, "deleted.csv", CONTENT)
         delete(cast, "deleted.csv")
 
-    assert outcomes(cast, arrive) == ["refused object_missing"]
+    assert outcomes(cast, arrive, 1) == ["refused object_missing"]
 
 
 def test_the_same_event_told_again_makes_no_second_list(cast: Cast, made: dict[str, Any]) -> None:
@@ -77,7 +84,7 @@ def test_the_same_event_told_again_makes_no_second_list(cast: Cast, made: dict[s
 
     def arrive() -> None:
         put(cast, "twice.csv", CONTENT)
-        (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+        (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
         sqs.change_message_visibility(
             QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
         )
@@ -85,7 +92,7 @@ def test_the_same_event_told_again_makes_no_second_list(cast: Cast, made: dict[s
         sqs.send_message(QueueUrl=queue, MessageBody=message["Body"])
 
     lists = len(cast.stack.call(cast.uploader, "GET", "/lists").json["lists"])
-    assert outcomes(cast, arrive) == ["made"]
+    assert outcomes(cast, arrive, 1) == ["made"]
     sqs.send_message(QueueUrl=queue, MessageBody=told[0])
     wait_for_queue(cast.stack, "SanitizeQueueUrl")
     after = cast.stack.call(cast.uploader, "GET", "/lists").json["lists"]
@@ -100,11 +107,15 @@ def test_a_form_that_is_used_again_changes_nothing(cast: Cast) -> None:
     first = wait_for_upload(cast.stack, cast.uploader, offer["upload_id"])
     with unread(cast.stack):
         assert cast.stack.post_form(offer["url"], offer["fields"], b"phone\n13812345678\n").status == 201
+
+    def denied() -> list[tuple[str, str]]:
+        said = [event["unmapped"] for event in events(cast, "upload.denied")]
+        return [(each["code"], each.get("upload_id", "")) for each in said]
+
+    eventually(lambda: ("upload_reused", offer["upload_id"]) in denied())
     second = wait_for_upload(cast.stack, cast.uploader, offer["upload_id"])
     for name in ("state", "list_id", "counts"):
         assert second[name] == first[name]
-    denied = [event["unmapped"] for event in events(cast, "upload.denied")]
-    assert ("upload_reused", offer["upload_id"]) in [(each["code"], each.get("upload_id")) for each in denied]
 
 
 @pytest.mark.parametrize(("name", "path"), [("rex", "/lists"), ("roy", "/audit/checkpoint")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,22 +10,14 @@ from typing import Any, Final
 
 import pytest
 
-from cloudcast import Cast, commanded, known_uploads, sample_numbers
+from cloudcast import Cast, commanded, eventually, known_uploads, sample_numbers
 from demo import EXAMPLES, upload, wait_for_queue, wait_for_upload
 from rehearsal import Rehearsal
 
-PATIENCE: Final = 120.0
 ATTEMPTS: Final = 3
 """As the template's `maxReceiveCount`."""
 LATE: Final = "late"
 """A tenant that nobody has made yet."""
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
 
 
 @contextmanager
@@ -92,8 +83,8 @@ def waiting(cast: Cast, made: dict[str, Any]) -> Iterator[GivenUp]:
                 Body=(EXAMPLES / "contacts.csv").read_bytes(),
             )
             upload_id = upload(stack, cast.uploader, (EXAMPLES / "contacts.csv").read_bytes())
-            until(lambda: given_up(stack) == letters_before + 3)
-            until(lambda: postponed(stack) >= attempts_before + 3 * ATTEMPTS)
+            eventually(lambda: given_up(stack) == letters_before + 3)
+            eventually(lambda: postponed(stack) >= attempts_before + 3 * ATTEMPTS)
         yield GivenUp(upload_id, cause.close)
 
 

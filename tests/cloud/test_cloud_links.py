@@ -28,7 +28,7 @@ def test_a_link_ends_at_its_time(cast: Cast, made: dict[str, Any]) -> None:
     stack = cast.stack
     role = stack.in_the_role_of("ShowUpload", TRIAL)
     links = S3Links(stack.client("s3", role), stack.outputs["CleanBucket"])
-    url = links.link(f"lists/{TENANT}/{made['list_id']}/rejects.csv", "rejects.csv", 3)
+    url = links.link(f"lists/{TENANT}/{made['list_id']}/rejects.csv", "rejects.csv", 8)
     answer = in_the_end(lambda: stack.fetch(url), first=200)
     assert answer.status == 403
     assert b"row,reason" not in answer.body
@@ -40,7 +40,7 @@ def test_a_form_ends_at_its_time(cast: Cast, made: dict[str, Any]) -> None:
     role = stack.in_the_role_of("RequestUpload", TRIAL)
     bucket, key = stack.outputs["UploadsBucket"], stack.outputs["DataKeyArn"]
     form = S3Forms(stack.client("s3", role), bucket, key).form(
-        f"uploads/{TENANT}/{made['upload_id']}/list", 1000, 3
+        f"uploads/{TENANT}/{made['upload_id']}/list", 1000, 8
     )
     answer = in_the_end(lambda: stack.post_form(form.url, form.fields, b""), first=400)
     assert answer.status == 403
