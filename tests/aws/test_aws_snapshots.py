@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -13,11 +14,12 @@ import numpy as np
 import pytest
 
 from cloudworld import CLEAN
+from contact_sanitizer.aws import snapshots
 from contact_sanitizer.aws.registry import LARGE_FILE, DynamoRegistry
 from contact_sanitizer.aws.snapshotmaking import RESERVE_MILLISECONDS, Maker, Refreshed
 from contact_sanitizer.aws.snapshots import WANTED_DAYS
 from contact_sanitizer.aws.world import StackWorld
-from contact_sanitizer.errors import OutputError
+from contact_sanitizer.errors import OutputError, RegistryError
 from contact_sanitizer.listid import sortable_id
 from contact_sanitizer.screening.consent import ConsentEvent, ConsentStatus
 from contact_sanitizer.screening.forgetting import Leave
@@ -40,6 +42,14 @@ PLENTY = 900_000
 WITHIN = "snapshots/default/"
 DEFAULT = policy()
 PHONES = [f"138{number:08}" for number in range(45_000)]
+
+
+@pytest.fixture(autouse=True)
+def _a_process_of_its_own() -> Iterator[None]:
+    """Without the copies that tests before it made."""
+    snapshots._here.cache_clear()
+    yield
+    shutil.rmtree(snapshots._here())
 
 
 @pytest.fixture
@@ -371,9 +381,133 @@ def test_a_list_that_died_is_made_to_the_same_bytes_without_its_snapshot(
     with pytest.raises(OutputError):
         place.sanitize(upload, DEFAULT, list_id=list_id)
     account.gate = lambda _sending, send: send()
-    for rule in stack.snapshots.shelf(stack.registry._pool).wanted(DESK_NOW // 1000):
-        stack.snapshots.shelf(stack.registry._pool).drop(rule)
+    shelf = stack.snapshots.shelf(stack.registry._pool)
+    for wanted in shelf.wanted(DESK_NOW // 1000):
+        shelf.drop(wanted.rule)
     manifest, _ = place.sanitize(upload, DEFAULT, list_id=list_id)
     assert manifest.registry_as_of["snapshot"]
     assert (manifest.counts.kept, manifest.counts.dropped) == (first.counts.kept, first.counts.dropped)
     assert manifest.counts.kept == 20
+
+
+@pytest.mark.parametrize("at", ["GetObject", "Query"])
+def test_a_refusal_is_not_lost_when_its_person_is_erased_while_a_snapshot_is_taken(
+    at: str, registry: DynamoRegistry, stack: StackWorld, account: MemoryCloud
+) -> None:
+    make(stack)
+    registry.record([block(PEOPLE[3])])
+    erasing = [True]
+
+    def erase_meanwhile(sending: MemorySending, send: Callable[[], Any]) -> Any:
+        if sending.operation == at and erasing and not sending.place[1].endswith("newest.json"):
+            erasing.clear()
+            stack.registry.forget(PEOPLE[3], bytes(16), Leave(NOW))
+        return send()
+
+    account.gate = erase_meanwhile
+    bits, _ = screened(registry)
+    assert not erasing
+    assert bits[3] & Drop.SUPPRESSED
+
+
+def test_nothing_but_a_snapshot_is_read_as_one(
+    registry: DynamoRegistry, stack: StackWorld, account: MemoryCloud
+) -> None:
+    make(stack)
+    registry.record([block(PEOPLE[3])])
+    make(stack)
+    name = settled(registry)["snapshot"]
+    folder = f"{WITHIN}{prefix_of(RULE)}/"
+    for key in set(kept(account, f"{folder}{name.rpartition('-')[2]}/")):
+        body = account.clients.s3.get_object(Bucket=CLEAN, Key=key)["Body"].read()
+        for place in (f"{folder}wanted/", f"{folder}a/wanted/"):
+            account.clients.s3.put_object(Bucket=CLEAN, Key=place + key.rpartition("/")[2], Body=body)
+    shelf = stack.snapshots.shelf(registry._pool)
+    for forged in (
+        "x-wanted",
+        f"{prefix_of(RULE)}-wanted",
+        f"{prefix_of(RULE)}-a/wanted",
+        f"{'0' * 16}-{1:020}",
+    ):
+        assert shelf.fetch(RULE, forged) is None
+
+
+def test_a_snapshot_with_very_many_unsettled_is_passed_over(
+    registry: DynamoRegistry, stack: StackWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.record([grant(person, at=NOW + 500) for person in PEOPLE[:40]])
+    make(stack)
+    assert screened(registry)[1]
+    monkeypatch.setattr("contact_sanitizer.aws.registry_view.MOST_CHANGES", 39)
+    assert screened(registry) == (in_table(registry), None)
+
+
+@pytest.mark.parametrize("kind", ["500", "killed"])
+@pytest.mark.usefixtures("registry")
+def test_who_is_forgotten_while_a_maker_fails_stays_nowhere(
+    kind: str, stack: StackWorld, account: MemoryCloud
+) -> None:
+    """After a failure at once; where the maker was killed, after its next run."""
+    forgetting, forgotten = [True], list[bool]()
+
+    def fail(sending: MemorySending, send: Callable[[], Any]) -> Any:
+        if sending.operation == "PutObject" and sending.place[1].endswith("newest.json"):
+            if forgetting:
+                forgetting.clear()
+                stack.registry.forget(PEOPLE[4], bytes(16), Leave(NOW))
+                forgotten.append(True)
+            return sending.fail("500") if kind == "500" else send()
+        if kind == "killed" and forgotten and sending.operation == "GetItem":
+            raise KeyboardInterrupt
+        return send()
+
+    account.gate = fail
+    with pytest.raises(RegistryError if kind == "500" else KeyboardInterrupt):
+        make(stack)
+    account.gate = lambda _sending, send: send()
+    if kind == "killed":
+        make(stack)
+    for version in account.clients.s3.list_object_versions(Bucket=CLEAN, Prefix=WITHIN)["Versions"]:
+        found = account.clients.s3.get_object(
+            Bucket=CLEAN, Key=version["Key"], VersionId=version["VersionId"]
+        )
+        assert PEOPLE[4][:8][::-1] not in found["Body"].read(), version["Key"]
+
+
+def test_a_copy_on_this_machine_goes_when_its_snapshot_is_another(
+    registry: DynamoRegistry, stack: StackWorld
+) -> None:
+    make(stack)
+    screened(registry)
+    first = set(snapshots._here().rglob("0-hi"))
+    stack.snapshots.shelf(registry._pool).drop(RULE)
+    registry.record([block(PEOPLE[4])])
+    make(stack)
+    assert screened(registry)[1]
+    assert first
+    assert not [path for path in first if path.exists()]
+
+
+def test_a_damaged_snapshot_is_made_anew_though_nothing_has_changed(
+    registry: DynamoRegistry, stack: StackWorld, account: MemoryCloud
+) -> None:
+    make(stack)
+    (key,) = {key for key in kept(account) if key.endswith("/0-lo")}
+    account.clients.s3.put_object(Bucket=CLEAN, Key=key, Body=b"\xff" * 8 * (len(PEOPLE) - 5))
+    assert screened(registry)[1] is None
+    assert make(stack) == Refreshed(built=1)
+    assert screened(registry)[1]
+    assert make(stack) == Refreshed()
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_is_no_wish_keeps_no_other_rule_from_its_snapshot(
+    stack: StackWorld, account: MemoryCloud
+) -> None:
+    odd = Rule("a", "sms")
+    wish = {"format": "contact-sanitizer/snapshot-wanted/v1", "asked_at": NOW, "unusable": ""}
+    stated = {**wish, "rule": {**odd.document(), "max_age_days": "x"}}
+    for name, body in (("", b""), ("a", b"{}"), (f"{'0' * 16}.json", json.dumps(stated).encode())):
+        account.clients.s3.put_object(Bucket=CLEAN, Key=f"{WITHIN}wanted/{name}", Body=body)
+    assert make(stack) == Refreshed(built=1)
+    assert set(kept(account, f"{WITHIN}wanted/")) == {f"{WITHIN}wanted/{prefix_of(RULE)}.json"}

@@ -93,6 +93,11 @@ class TableEvents:
                 return None
         return found
 
+    @property
+    def is_same_history(self) -> bool:
+        """Whether nobody was forgotten since the head was read, nor is being forgotten now."""
+        return self.table.head().forgotten == self.head.forgotten
+
     def anchor(self, change: int) -> str:
         """What tells this history up to the change number of a commit from another.
 

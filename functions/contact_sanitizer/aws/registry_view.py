@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -11,11 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contact_sanitizer.aws.registry_events import TableEvents, keys_of
+from contact_sanitizer.aws.registry_items import PersonKey
 from contact_sanitizer.aws.snapshots import S3Snapshots
 from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.foreign import HashContract
 from contact_sanitizer.screening.recording import Candidates, RegistryStanding
-from contact_sanitizer.screening.snapshot import MOST_CHANGES, Completed, Header, load, name_of, serves
+from contact_sanitizer.screening.snapshot import (
+    MOST_CHANGES,
+    Completed,
+    Header,
+    Snapshot,
+    load,
+    name_of,
+    serves,
+)
 from contact_sanitizer.screening.subjectruns import Needles
 
 #: So many candidates of a view that is free to choose are read in the table.
@@ -81,22 +91,42 @@ class DynamoScreening:
 
     def _take_snapshot(self, shelf: S3Snapshots) -> None:
         """Completes the snapshot, if there is one that serves; whatever is wrong with it, the table stays."""
-        events, contracts = self._events, [0, *(contract.code for contract in self._contracts)]
         try:
-            name = self._name(shelf, contracts)
-            path = shelf.fetch(events.rule, name) if name else None
-            snapshot = load(path, events, contracts) if path else None
-            changed = events.changed_since(snapshot.change, MOST_CHANGES) if snapshot else None
+            snapshot = self._loaded(shelf)
+            later = self._later(snapshot) if snapshot else None
         except RegistryError:
             return
-        if snapshot is None or changed is None:
-            return
+        if snapshot and later is not None:
+            keys = {contract: self._events.of_people(people) for contract, people in later.items()}
+            self._snapshot = Completed(snapshot, keys, self._events.now)
+            self._standing = replace(self._standing, snapshot=snapshot.name)
+
+    def _loaded(self, shelf: S3Snapshots) -> Snapshot | None:
+        events, contracts = self._events, [0, *(contract.code for contract in self._contracts)]
+        name = self._name(shelf, contracts)
+        path = shelf.fetch(events.rule, name) if name else None
+        snapshot = load(path, events, contracts) if path else None
+        if path and snapshot is None:
+            shutil.rmtree(path, ignore_errors=True)  # the same name may hold another one soon
+        if name and snapshot is None and offered(shelf.newest(events.rule), events, contracts) == name:
+            # it should serve and does not: nobody else would notice before it is due
+            shelf.want(events.rule, events.now, unusable=name)
+        return snapshot
+
+    def _later(self, snapshot: Snapshot) -> Mapping[int, Sequence[PersonKey]] | None:
+        """Of whom the snapshot cannot speak, by contract; None where they are too many, or not all known."""
+        changed = self._events.changed_since(snapshot.change, MOST_CHANGES)
+        # Whoever is forgotten is taken out of what has changed before their refusal is put back: then who
+        # has changed since cannot be told any more. Asked last, so that it holds of all that was read.
+        if changed is None or not self._events.is_same_history:
+            return None
+        if len(changed) + sum(len(table.unsettled) for table in snapshot.tables.values()) > MOST_CHANGES:
+            return None
         later = {}
         for contract, table in snapshot.tables.items():
             moved = {key for key in changed if key[0] == contract}
-            later[contract] = events.of_people([*moved.union(keys_of(table.unsettled, contract))])
-        self._snapshot = Completed(snapshot, later, events.now)
-        self._standing = replace(self._standing, snapshot=snapshot.name)
+            later[contract] = [*moved.union(keys_of(table.unsettled, contract))]
+        return later
 
     def _name(self, shelf: S3Snapshots, contracts: Sequence[int]) -> str:
         if not self._free:

@@ -8,16 +8,18 @@ next run goes on: it reads the registry as it was when the first began.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from contact_sanitizer.aws.registry_events import TableEvents, keys_of
-from contact_sanitizer.aws.registry_items import Head, RegistryTable
+from contact_sanitizer.aws.registry_items import RegistryTable
 from contact_sanitizer.aws.snapshotprogress import Progress
 from contact_sanitizer.aws.snapshots import S3Snapshots
+from contact_sanitizer.errors import RegistryError
 from contact_sanitizer.screening.bulkfold import Resolutions
 from contact_sanitizer.screening.rule import DAY
 from contact_sanitizer.screening.snapshot import Header, is_whole, most_behind, name_of, unsettled_in
@@ -65,12 +67,18 @@ class Maker:
         done = Refreshed()
         with ThreadPoolExecutor(_READERS, "snapshots") as pool:
             shelf = self._place.shelf(pool)
-            for rule in shelf.wanted(now):
+            failed: RegistryError | None = None
+            for wanted in shelf.wanted(now):
                 if left() < RESERVE_MILLISECONDS:
                     break
-                head = self._table.head()
-                events = TableEvents(self._table, pool, head, rule, now, head.change)
-                done += _Making(self._table, shelf, events, left).bring_up_to_date()
+                try:
+                    head = self._table.head()
+                    events = TableEvents(self._table, pool, head, wanted.rule, now, head.change)
+                    done += _Making(self._table, shelf, events, left).bring_up_to_date(wanted.unusable)
+                except RegistryError as error:
+                    failed = failed or error  # one rule's fault is not the next one's
+            if failed:
+                raise failed
         return done
 
 
@@ -83,12 +91,16 @@ class _Making:
     events: TableEvents
     left: Left
 
-    def bring_up_to_date(self) -> Refreshed:
-        """Does nothing where the snapshot will serve for some time yet."""
+    def bring_up_to_date(self, unusable: str) -> Refreshed:
+        """Does nothing where the snapshot will serve for some time yet, and is not called `unusable`."""
         header = self.shelf.newest(self.events.rule)
-        if header is None or not _is_of(header, self.events):
+        if header is None:
             return self._build()
         change = int(header["change"])
+        if not _is_of(header, self.events) or name_of(self.events.rule, change) == unusable:
+            # of another history it may tell of somebody who was forgotten
+            self.shelf.drop(self.events.rule)
+            return self._build()
         if not is_due(self.events.change - change, change):
             return Refreshed()
         return self._refresh(header) or self._build()
@@ -98,7 +110,7 @@ class _Making:
         events, change = self.events, int(header["change"])
         changed = events.changed_since(change, _MOST_CHANGED)
         path = self.shelf.fetch(events.rule, name_of(events.rule, change))
-        if changed is None or path is None:
+        if changed is None or path is None or not events.is_same_history:
             return None
         tables = {}
         try:
@@ -107,6 +119,8 @@ class _Making:
             for contract in header["contracts"]:
                 moved = {key for key in changed if key[0] == contract}
                 keys = moved.union(keys_of(unsettled_in(path, contract), contract))
+                if len(keys) > _MOST_CHANGED:
+                    return None
                 tables[contract] = merged(path, contract, events.of_people([*keys]))
             self._publish(events, tables)
         except (OSError, ValueError):
@@ -120,8 +134,8 @@ class _Making:
             for folded in events.partitions(contract, progress.read[contract]):
                 progress.take(contract, folded)
                 if self.left() < RESERVE_MILLISECONDS and not progress.is_complete:
-                    self.shelf.keep_progress(events.rule, progress.encode())
-                    self._unless_forgotten(events.head)
+                    with self._unless_forgotten():
+                        self.shelf.keep_progress(events.rule, progress.encode())
                     return Refreshed(paused=1)
         self._publish(events, {contract: progress.parts[contract] for contract in progress.read})
         return Refreshed(built=1)
@@ -149,13 +163,17 @@ class _Making:
         )
         with tempfile.TemporaryDirectory(prefix="contact-sanitizer-") as folder:
             path = write_snapshot(Path(folder), name_of(events.rule, events.change), contents)
-            self.shelf.publish(events.rule, path)
-        self._unless_forgotten(events.head)
+            with self._unless_forgotten():
+                self.shelf.publish(events.rule, path)
 
-    def _unless_forgotten(self, head: Head) -> None:
+    @contextmanager
+    def _unless_forgotten(self) -> Iterator[None]:
         """Removes what was put where somebody was forgotten meanwhile: it may tell of them."""
-        if self.table.head().forgotten != head.forgotten:
-            self.shelf.drop(self.events.rule)
+        try:
+            yield
+        finally:
+            if not self.events.is_same_history:
+                self.shelf.drop(self.events.rule)
 
 
 def is_due(behind: int, change: int) -> bool:

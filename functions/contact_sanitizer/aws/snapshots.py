@@ -16,6 +16,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Set as AbstractSet
@@ -48,8 +49,21 @@ _WANTED_FORMAT: Final = "contact-sanitizer/snapshot-wanted/v1"
 _NEWEST: Final = "newest.json"
 _PROGRESS: Final = "progress"
 _CHUNK: Final = 1 << 20
-#: So many snapshots stay on this machine.
+#: Snapshots of so many rules stay on this machine.
 _MOST_HERE: Final = 4
+#: Those of so many rules are kept up to date.
+_MOST_WANTED: Final = 32
+_NAME: Final = re.compile(r"([0-9a-f]{16})-([0-9]{20})")
+_WANTED_KEY: Final = re.compile(r"wanted/([0-9a-f]{16})\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A rule under which a large list was screened, when (Unix seconds), and a snapshot that was no good."""
+
+    rule: Rule
+    asked_at: int
+    unusable: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +90,33 @@ class S3Snapshots:
     key: str
     pool: Executor
 
-    def want(self, rule: Rule, now: int) -> None:
-        """Says that a large list was screened under the rule; where that cannot be said nothing is lost."""
-        stated = {"format": _WANTED_FORMAT, "asked_at": now, "rule": rule.document()}
+    def want(self, rule: Rule, now: int, unusable: str = "") -> None:
+        """Says that a large list was screened under the rule; where that cannot be said nothing is lost.
+
+        `unusable`: the name of a snapshot that should have served and is not what was made.
+        """
+        stated = {"format": _WANTED_FORMAT, "asked_at": now, "rule": rule.document(), "unusable": unusable}
         try:
             self._objects.put(f"{_WANTED}{prefix_of(rule)}.json", json.dumps(stated).encode(), absent=False)
         except RegistryError:
             return
 
-    def wanted(self, now: int) -> list[Rule]:
-        """The rules that were wanted within the last `WANTED_DAYS`; what others left behind is removed."""
-        rules: list[Rule] = []
+    def wanted(self, now: int) -> list[Wanted]:
+        """What was wanted within the last `WANTED_DAYS`, the last of it first; what others left is removed.
+
+        Of very many rules the snapshots of the last ones alone are kept up to date.
+        """
+        found: list[Wanted] = []
         for key in list(self._objects.keys(_WANTED)):
-            rule = _wanted_rule(self._objects.get(key) or b"", now - WANTED_DAYS * DAY)
-            if rule and key == f"{_WANTED}{prefix_of(rule)}.json":
-                rules.append(rule)
-            else:
-                self._remove(f"{key.removeprefix(_WANTED).removesuffix('.json')}/")
-                self._remove(key)
-        return rules
+            wanted = _read_wanted(self._objects.get(key) or b"", now - WANTED_DAYS * DAY)
+            if wanted and key == f"{_WANTED}{prefix_of(wanted.rule)}.json":
+                found.append(wanted)
+                continue
+            if named := _WANTED_KEY.fullmatch(key):
+                self._remove(f"{named.group(1)}/")
+            self._remove_one(key)
+        found.sort(key=lambda wanted: wanted.asked_at, reverse=True)
+        return found[:_MOST_WANTED]
 
     def newest(self, rule: Rule) -> Header | None:
         """The header of the rule's snapshot; None where there is none, or what is there is not ours."""
@@ -107,11 +129,20 @@ class S3Snapshots:
         Only the header is asked for where the rest is here from last time. Not checked: that is for whoever
         reads it.
         """
-        folder = f"{prefix_of(rule)}/{name.rpartition('-')[2]}/"
+        named = _NAME.fullmatch(name)
+        if not named or named.group(1) != prefix_of(rule):
+            return None  # whoever may put other objects here must not have them read as a snapshot
+        folder = f"{prefix_of(rule)}/{named.group(2)}/"
         header = self._objects.get(folder + HEADER)
+        kept = _here() / hashlib.sha256(f"{self.bucket}/{self.prefix}{prefix_of(rule)}".encode()).hexdigest()
+        digest = hashlib.sha256(header).hexdigest() if header else ""
+        for path in kept.glob("*"):
+            if path.name != digest:
+                # of another history it may tell of somebody who was forgotten
+                shutil.rmtree(path, ignore_errors=True)
         if header is None:
             return None
-        here = _here() / hashlib.sha256(header).hexdigest() / name
+        here = kept / digest / name
         if here.is_dir():
             return here
         draft = _here() / f".draft-{uuid4().hex}"
@@ -120,7 +151,7 @@ class S3Snapshots:
             if not self._download(folder, header, draft):
                 return None
             _make_room()
-            here.parent.mkdir(exist_ok=True)
+            here.parent.mkdir(parents=True, exist_ok=True)
             draft.rename(here)
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -133,6 +164,7 @@ class S3Snapshots:
         former = self.newest(rule)
         header = (path / HEADER).read_bytes()
         folder = f"{prefix_of(rule)}/{path.name.rpartition('-')[2]}/"
+        self._remove(folder)
         for name in (HEADER, *json.loads(header)["columns"]):
             self._send((path / name).read_bytes(), folder + name)
         self._objects.put(f"{prefix_of(rule)}/{_NEWEST}", header, absent=False)
@@ -203,6 +235,13 @@ class S3Snapshots:
                 if not key.removeprefix(self.prefix).startswith(tuple(kept)):
                     self.s3.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
 
+    def _remove_one(self, key: str) -> None:
+        """Deletes all versions of one object."""
+        with told(snapshot_fault):
+            for found, version in list(versions_of(self.s3, self.bucket, self.prefix + key)):
+                if found == self.prefix + key:
+                    self.s3.delete_object(Bucket=self.bucket, Key=found, VersionId=version)
+
 
 def snapshot_fault(fault: Fault) -> RegistryError:
     """What stands in the way of a snapshot."""
@@ -225,11 +264,13 @@ def _make_room() -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _wanted_rule(data: bytes, since: int) -> Rule | None:
-    """The rule that an object asks for; None where that was before `since`, or it asks for none."""
+def _read_wanted(data: bytes, since: int) -> Wanted | None:
+    """What an object asks for; None where that was before `since`, or it asks for nothing."""
     try:
         stated: dict[str, Any] = json.loads(data)
-        wanted = stated["format"] == _WANTED_FORMAT and stated["asked_at"] >= since
-        return Rule.of(stated["rule"]) if wanted else None
-    except (ValueError, KeyError, TypeError, RegistryError):
+        wanted = Wanted(Rule.of(stated["rule"]), stated["asked_at"], stated["unusable"])
+        numbers = {type(wanted.asked_at), type(wanted.rule.max_age_days or 0)}
+        is_asked = stated["format"] == _WANTED_FORMAT and numbers == {int} and wanted.asked_at >= since
+    except (ValueError, KeyError, TypeError, AttributeError, RegistryError):
         return None
+    return wanted if is_asked else None

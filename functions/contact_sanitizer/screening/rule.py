@@ -18,8 +18,13 @@ FOREVER: Final = 2**32 - 1
 
 
 def name_of(text: str) -> str:
-    """A purpose, channel, sender or scope as it is compared: NFKC, case-folded, without outer white space."""
-    return unicodedata.normalize("NFKC", text).strip().casefold()
+    """A purpose, channel, sender or scope as it is compared: NFKC, case-folded, without outer white space.
+
+    A name that was made so stays as it is: what is compared may have been read from what was kept.
+    """
+    while (made := unicodedata.normalize("NFKC", text).strip().casefold()) != text:
+        text = made
+    return text
 
 
 @dataclass(frozen=True, slots=True)
