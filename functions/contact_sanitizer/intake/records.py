@@ -161,12 +161,13 @@ class _Patterns(Generic[AnyStr]):
 
 def _grammar(separator: str) -> tuple[str, str, str]:
     mark = re.escape(separator)
-    quoted = r'"[^"]*+(?:""[^"]*+)*+"'
+    # groups repeat in atomic groups: before Python 3.11.5 one that is repeated possessively matches too little
+    quoted = r'"[^"]*+(?>(?:""[^"]*+)*)"'
     cell = rf'(?:{quoted}[^{mark}\r\n]*+|[^"{mark}\r\n][^{mark}\r\n]*+|(?!"))'
     end = r"(?:\r\n?|\n)"
     if not separator:
         return quoted, rf"{cell}(?={end})", rf"{cell}{end}"
-    return quoted, rf"{cell}(?={mark})", rf"(?:{cell}{mark})*+{cell}{end}"
+    return quoted, rf"{cell}(?={mark})", rf"(?>(?:{cell}{mark})*){cell}{end}"
 
 
 @lru_cache(maxsize=64)
