@@ -272,6 +272,28 @@ def test_opt_outs_and_complaints_are_in_the_volumes_however_they_came() -> None:
     assert registry["handling"]["complaints"]["count"] + registry["complaints_in_files"] == 23
 
 
+def test_an_import_that_failed_is_told_as_such_and_once_unless_it_succeeded_later() -> None:
+    diary = Diary()
+    failed: dict[str, Any] = {"outcome": Outcome.FAILURE, "code": "limit_rows"}
+    diary.tell(FIRST, Action.CONSENT_IMPORTED)
+    diary.tell(FIRST + 1, Action.REGISTRY_IMPORTED, **failed)
+    for _ in range(2):
+        import_id = diary.new_id(FIRST)
+        diary.tell(FIRST, Action.BLOCK_IMPORTED, list_id=import_id)
+        for later in (1, 2):
+            diary.tell(FIRST + later, Action.REGISTRY_IMPORTED, list_id=import_id, **failed)
+    counts = {"rows": 2, "operator": 2}
+    diary.tell(FIRST + 3, Action.REGISTRY_IMPORTED, outcome=Outcome.SUCCESS, list_id=import_id, counts=counts)
+    diary.tell(FIRST + HOUR, Action.BLOCK_IMPORTED)
+    assert figures(diary.events)["registry"]["imports"] == {
+        "consent_files": 1,
+        "block_files": 3,
+        "failed": 2,
+        "without_result": 1,
+        "recorded": {"operator": 2, "rows": 2},
+    }
+
+
 def test_an_empty_log_and_one_of_a_single_event_have_reports() -> None:
     empty = reported([])
     document = report_document(empty, Making(FIRST, VERIFIERS, KeySource.WORLD))
@@ -393,6 +415,7 @@ def test_a_report_on_real_work_tells_what_its_use_cases_returned(office: Office,
     assert registry["imports"] == {
         "consent_files": 1,
         "block_files": 2,
+        "failed": 0,
         "without_result": 0,
         "recorded": {"complaint": 1, "granted": 3, "refused": 1, "regulator": 1, "rows": 8},
     }

@@ -148,6 +148,40 @@ def test_a_withdrawal_by_its_date_alone_outweighs_a_consent_of_that_day(tmp_path
     assert counts["by_reason"] == {"consent_withdrawn": 1}
 
 
+@pytest.mark.parametrize("given", [b"", b" \r\n\n"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("block", "add", "-"),
+        ("block", "add", PHONES[0], "-"),
+        ("consent", "record", "-", "--purpose", "marketing", "--channel", "sms"),
+        ("consent", "withdraw", "-"),
+        ("optout", "TD", "--from", "-"),
+    ],
+)
+def test_standard_input_without_a_phone_is_refused_and_nothing_is_recorded(
+    tmp_path: Path, words: tuple[str, ...], given: bytes
+) -> None:
+    home = tmp_path / "home"
+    assert command("init", home=home).status == 0
+    before = events(home)
+    said = command(*words, home=home, give=given)
+    assert (said.code, said.out) == ("number_refused", "")
+    assert events(home) == before
+
+
+def test_a_consent_with_an_end_is_shown_until_when_it_holds(tmp_path: Path) -> None:
+    home, terms = tmp_path / "home", ("--channel", "sms", "--effective-at", "2026-03-01", "--source", "form")
+    ends = ("--purpose", "marketing", *terms, "--expires-at", "2027-03-01")
+    for said in (ends, ("--purpose", "surveys", *terms)):
+        assert command("consent", "record", PHONES[0], *said, home=home).status == 0
+    lines = command("consent", "show", PHONES[0], home=home).out.splitlines()
+    assert sorted(line.split("granted")[1].split() for line in lines) == [
+        ["marketing/sms/any", "until", "2027-03-01T00:00:00.000Z", "form"],
+        ["surveys/sms/any", "form"],
+    ]
+
+
 def test_of_several_phones_none_is_blocked_where_one_cannot_be_read(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert command("block", "add", PHONES[0], "not a phone", home=home).code == "number_refused"

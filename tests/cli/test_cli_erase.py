@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,41 @@ def test_who_may_hold_the_person_is_named_and_the_status_is_1(home: Path, harm: 
     assert redeemed(home) == ["refused", f"+86{OTHER}"]
     document = erased(home, "--json").document
     assert [each["delivery"] for each in document["may_hold"]] == [note.stem]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "socket"])
+def test_a_note_that_is_no_regular_file_is_named_as_damaged_and_the_rest_is_erased(
+    home: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (note,) = (home / "tenants" / "default" / "deliveries").iterdir()
+    content = note.read_bytes()
+    note.unlink()
+    if kind == "folder":
+        note.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(note)
+    elif kind == "loop":
+        note.symlink_to(note)
+    else:
+        # A socket's path may be a hundred bytes long.
+        monkeypatch.chdir(note.parent)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(note.name)
+        monkeypatch.undo()
+    said = erased(home, "--json")
+    assert (said.status, json.loads(said.err)["error"]["code"]) == (1, "erase_unfinished")
+    document = said.document
+    assert document["unfinished"] == [{"thing": "delivery", "name": note.stem, "state": "damaged"}]
+    assert [(each["delivery"], each["state"]) for each in document["may_hold"]] == [(note.stem, "damaged")]
+    assert (document["complete"], document["removed"]["rows"]) == (False, 2)
+    if kind == "folder":
+        note.rmdir()
+    else:
+        note.unlink()
+    note.write_bytes(content)
+    again = erased(home, "--json")
+    assert (again.status, again.document["complete"], again.document["removed"]["deliveries"]) == (0, True, 1)
+    assert command("audit", "verify", home=home).status == 0
 
 
 def test_a_run_that_failed_keeps_nobody_from_being_erased(home: Path) -> None:

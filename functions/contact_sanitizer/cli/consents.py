@@ -179,4 +179,5 @@ def _print(events: list[dict[str, object]]) -> None:
         # An undated withdrawal counts from its recording.
         unsaid = event["recorded_at"] if event["status"] == "withdrawn" else "undated"
         since = event["effective_at"] or unsaid
-        click.echo(f"{since:24}  {event['status']:9}  {scope}  {event['source']}")
+        ends = f"  until {event['expires_at']}" if event["expires_at"] else ""
+        click.echo(f"{since:24}  {event['status']:9}  {scope}{ends}  {event['source']}")

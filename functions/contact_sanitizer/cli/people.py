@@ -98,7 +98,10 @@ def phone_of(argument: str) -> str:
 
 
 def phones_of(argument: str) -> list[str]:
-    """A phone argument; `-` reads phones from standard input, one a line, or one line from a terminal."""
+    """A phone argument; `-` reads phones from standard input, one a line, or one line from a terminal.
+
+    `RegistryError` `number_refused` where none stands there: whoever asked must not take it for done.
+    """
     if argument != "-":
         return [text_of(argument)]
     if sys.stdin.isatty():
@@ -107,9 +110,12 @@ def phones_of(argument: str) -> list[str]:
     else:
         lines = sys.stdin.buffer.read(LONGEST_INPUT).splitlines()
     try:
-        return [line.decode().strip() for line in lines if line.strip()]
+        phones = [phone for line in lines if (phone := line.decode().strip())]
     except UnicodeDecodeError:
         raise IntakeError("encoding_invalid", "standard input is not UTF-8") from None
+    if not phones:
+        raise RegistryError("number_refused", "standard input holds no phone")
+    return phones
 
 
 def text_of(argument: str) -> str:

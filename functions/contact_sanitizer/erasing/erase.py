@@ -29,6 +29,7 @@ from contact_sanitizer.erasing.lists import erase_from_list, settle_list
 from contact_sanitizer.erasing.receipt import Receipt, refusals_of
 from contact_sanitizer.erasing.search import Search, refusal_scopes, trusts_the_file
 from contact_sanitizer.errors import ContactSanitizerError, DeliveryError, OutputError
+from contact_sanitizer.intake.raw import IrregularFileError
 from contact_sanitizer.listid import ListId, moment_of
 from contact_sanitizer.outputs.listfiles import DECISIONS
 from contact_sanitizer.protection.commitments import OPENING_BYTES, pending_name
@@ -182,6 +183,8 @@ class _Erasure:
         except (OutputError, DeliveryError) as error:
             if error.code not in DAMAGED:
                 raise
+            note()
+        except IrregularFileError:
             note()
 
     def _receipt(self) -> Receipt:

@@ -18,6 +18,7 @@ from contact_sanitizer.erasing.desk import Work
 from contact_sanitizer.erasing.journal import Step, Thing
 from contact_sanitizer.erasing.receipt import Recipient
 from contact_sanitizer.errors import DeliveryError
+from contact_sanitizer.intake.raw import IrregularFileError
 from contact_sanitizer.listid import ListId
 
 
@@ -57,7 +58,7 @@ def settle_delivery(step: Step, work: Work) -> None:
     note = shelf.people(delivery_id)
     try:
         looked_at_twice(lambda: deque(read_people(note, step.digest), maxlen=0), [note])
-    except DeliveryError:
+    except (DeliveryError, IrregularFileError):
         return
     shelf.settle(delivery_id)
     _enter(delivery_id, step.digest, work)

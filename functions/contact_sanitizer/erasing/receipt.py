@@ -12,8 +12,8 @@ from contact_sanitizer.screening.suppression import SuppressionEntry
 FORMAT: Final = "contact-sanitizer/erasure/v1"
 
 _AUDIT: Final = (
-    "its events say that somebody was traced, by a code that only the tenant's keys and the number lead to,"
-    " and that this erasure happened, by a code that only this receipt and the number lead to"
+    "if somebody looked the person up, its events say so by a code that only the tenant's keys and the number"
+    " lead to; they say that this erasure happened by a code that only this receipt and the number lead to"
 )
 _ROWS: Final = "how each row was decided, by its number in the file that was uploaded, without whose it was"
 _FILES: Final = (

@@ -16,6 +16,7 @@ from contact_sanitizer.erasing.absent import still_open
 from contact_sanitizer.erasing.desk import EraseDesk
 from contact_sanitizer.erasing.receipt import EXPIRED, MayHold, Recipient, Unfinished
 from contact_sanitizer.errors import DeliveryError
+from contact_sanitizer.intake.raw import IrregularFileError
 from contact_sanitizer.outputs.manifest import Manifest
 from contact_sanitizer.policy_words import Evidence
 from contact_sanitizer.terms import Use
@@ -129,6 +130,9 @@ class Search:
                 lambda: delivered_to(self.subject, deliveries.get(delivery_id), desk),
                 [desk.shelf.people(delivery_id)],
             )
+        except IrregularFileError:
+            self.note_damaged_delivery(delivery)
+            return False
         except DeliveryError as error:
             if error.code == DAMAGED:
                 self.note_damaged_delivery(delivery)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -151,17 +152,24 @@ class RawFile:
             raise _unreadable() from None
 
 
+class IrregularFileError(IntakeError):
+    """A folder, a pipe or the like is there (`file_unreadable`): asking again gives no other answer."""
+
+
 def _open(path: Path) -> BinaryIO:
     try:
         # O_NONBLOCK: a named pipe would otherwise hold the program until somebody writes to it
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
         raise IntakeError("file_missing", "there is no such file") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        # What a socket, and a link that leads to itself, answer.
+        if isinstance(error, OSError) and error.errno in {errno.ENXIO, errno.ELOOP}:
+            raise _irregular() from None
         raise _unreadable() from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise IntakeError("file_unreadable", "this is not a regular file")
+        raise _irregular()
     return os.fdopen(handle, "rb", buffering=0)
 
 
@@ -174,6 +182,10 @@ def _size(file: BinaryIO) -> int:
     if not size:
         raise IntakeError("file_empty", "the file has no bytes")
     return size
+
+
+def _irregular() -> IrregularFileError:
+    return IrregularFileError("file_unreadable", "this is not a regular file")
 
 
 def _unreadable() -> IntakeError:

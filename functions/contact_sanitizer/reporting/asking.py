@@ -34,6 +34,8 @@ def asks_of(document: dict[str, Any]) -> Iterator[Ask]:
             yield Ask(rule["title"], f"{how_many(rule['count'], 'finding')} ({who})", f"rule-{rule['rule']}")
     if count := recalls["pending"]:
         yield Ask("Recalls that no sender has acknowledged", how_many(count, "recall"), "recalls")
+    if count := registry["imports"]["failed"]:
+        yield Ask("Imports that failed", how_many(count, "import"), "people")
     if count := registry["imports"]["without_result"]:
         yield Ask("Imports that told of no result", how_many(count, "import"), "people")
     if count := registry["handling"]["complaints"]["without_asked_at"]:

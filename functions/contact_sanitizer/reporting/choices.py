@@ -48,6 +48,11 @@ class Handling:
         }
 
 
+def _import_of(event: Told) -> str:
+    # In a stack an import that failed is tried again under the id that it was announced with.
+    return event.list_id or event.uid
+
+
 def _rank(pairs: Sequence[tuple[int, int]], timed: int, percent: int) -> int | None:
     """The nearest-rank percentile, in whole seconds."""
     wanted, passed = -(-timed * percent // 100), 0
@@ -83,6 +88,8 @@ class Choices:
     _erased: Counter[Outcome] = field(default_factory=Counter)
     _imports: Counter[str] = field(default_factory=Counter)
     _imported: Counter[str] = field(default_factory=Counter)
+    _succeeded: set[str] = field(default_factory=set)
+    _failed: set[str] = field(default_factory=set)
     _complaints: Handling = field(default_factory=Handling)
     _opt_outs: Handling = field(default_factory=Handling)
     _withdrawals: Handling = field(default_factory=Handling)
@@ -114,6 +121,9 @@ class Choices:
             case Action.REGISTRY_IMPORTED if event.outcome is Outcome.SUCCESS:
                 self._imports["concluded"] += 1
                 self._imported.update(event.counts)
+                self._succeeded.add(_import_of(event))
+            case Action.REGISTRY_IMPORTED if event.outcome is Outcome.FAILURE:
+                self._failed.add(_import_of(event))
 
     def _reply(self, event: Told) -> None:
         self._replies.update(event.counts)
@@ -123,6 +133,7 @@ class Choices:
     def document(self) -> dict[str, Any]:
         """Sums, and handling times."""
         begun = self._imports[Action.CONSENT_IMPORTED] + self._imports[Action.BLOCK_IMPORTED]
+        failed = len(self._failed - self._succeeded)
         return {
             "consents_recorded": self._consents["granted"] + self._imported["granted"],
             "consents_withdrawn": self._consents["withdrawn"] + self._imported["withdrawn"],
@@ -135,7 +146,8 @@ class Choices:
             "imports": {
                 "consent_files": self._imports[Action.CONSENT_IMPORTED],
                 "block_files": self._imports[Action.BLOCK_IMPORTED],
-                "without_result": max(begun - self._imports["concluded"], 0),
+                "failed": failed,
+                "without_result": max(begun - self._imports["concluded"] - failed, 0),
                 "recorded": dict(sorted(self._imported.items())),
             },
             "complaints_in_files": self._imported[COMPLAINT],

@@ -150,6 +150,7 @@ def _registry(registry: dict[str, Any]) -> Iterator[tuple[str, int]]:
     yield "erasures cut off", registry["erasures_cut_off"]
     yield "files of consents", registry["imports"]["consent_files"]
     yield "files of blocks", registry["imports"]["block_files"]
+    yield "imports that failed", registry["imports"]["failed"]
     for kind, count in registry["imports"]["recorded"].items():
         yield f"in files: {_words(kind)}", count
 
