@@ -161,7 +161,7 @@ class _Patterns(Generic[AnyStr]):
 
 def _grammar(separator: str) -> tuple[str, str, str]:
     mark = re.escape(separator)
-    # groups repeat in atomic groups: before Python 3.11.5 one that is repeated possessively matches too little
+    # groups repeat in atomic groups: before Python 3.11.5 possessive ones match too little
     quoted = r'"[^"]*+(?>(?:""[^"]*+)*)"'
     cell = rf'(?:{quoted}[^{mark}\r\n]*+|[^"{mark}\r\n][^{mark}\r\n]*+|(?!"))'
     end = r"(?:\r\n?|\n)"
