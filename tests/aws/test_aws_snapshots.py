@@ -50,6 +50,7 @@ def _a_process_of_its_own() -> Iterator[None]:
     snapshots._here.cache_clear()
     yield
     shutil.rmtree(snapshots._here())
+    snapshots._here.cache_clear()
 
 
 @pytest.fixture
@@ -511,3 +512,13 @@ def test_what_is_no_wish_keeps_no_other_rule_from_its_snapshot(
         account.clients.s3.put_object(Bucket=CLEAN, Key=f"{WITHIN}wanted/{name}", Body=body)
     assert make(stack) == Refreshed(built=1)
     assert set(kept(account, f"{WITHIN}wanted/")) == {f"{WITHIN}wanted/{prefix_of(RULE)}.json"}
+
+
+def test_without_its_folder_on_this_machine_a_process_reads_the_table(
+    registry: DynamoRegistry, stack: StackWorld
+) -> None:
+    make(stack)
+    snapshots._here().rmdir()
+    assert screened(registry) == (in_table(registry), None)
+    registry.forget(PEOPLE[4], bytes(16), Leave(NOW))
+    snapshots._here().mkdir()

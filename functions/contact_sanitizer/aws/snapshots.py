@@ -146,8 +146,8 @@ class S3Snapshots:
         if here.is_dir():
             return here
         draft = _here() / f".draft-{uuid4().hex}"
-        draft.mkdir()
         try:
+            draft.mkdir()
             if not self._download(folder, header, draft):
                 return None
             _make_room()
@@ -185,7 +185,7 @@ class S3Snapshots:
 
     def clear(self) -> None:
         """Removes all that holds subjects, older versions too, here and in the bucket."""
-        for path in _here().iterdir():
+        for path in _here().glob("*"):
             shutil.rmtree(path, ignore_errors=True)
         self._remove("", {_WANTED})
 
